@@ -1,0 +1,1 @@
+"""What the service knows: jobs, queue, scheduling, averaging. Imports `workers`, never `api`."""

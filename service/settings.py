@@ -1,0 +1,45 @@
+"""The deployment's settings: flags and `DELTAQ_*` variables. The only reader of the environment; knows no experiment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """What one deployment of deltaq is made of. Frozen; picklable, so that actors get the same one."""
+
+    model_config = SettingsConfigDict(env_prefix="DELTAQ_", frozen=True, extra="ignore")
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    data_dir: Path = Field(default_factory=lambda: Path.home() / ".deltaq")
+    workers: int = Field(default_factory=lambda: max(1, len(os.sched_getaffinity(0))), ge=1, le=1024)
+    redis_url: str | None = None
+    ray_address: str | None = None
+    artifacts: str | None = None  # an fsspec URL; None: data_dir/artifacts
+    cache_dir: Path | None = None  # a node's mapped data; None: data_dir/cache
+    api_keys_file: Path | None = None
+    allowed_hosts: tuple[str, ...] = ()  # host names, beside loopback ones, that the API answers to
+    kernels: Literal["portable", "native"] = "portable"
+    checkpoint_s: float = Field(default=5.0, ge=0)
+    beat_s: float = Field(default=0.25, gt=0)
+    lease_s: float = Field(default=10.0, gt=0)
+    max_upload_bytes: int = Field(default=1 << 30, gt=0)
+    max_expanded_bytes: int = Field(default=4 << 30, gt=0)  # what an upload may hold once it is read
+    upload_time_limit_s: float = Field(default=300.0, gt=0)
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def artifacts_url(self) -> str:
+        """Where artifacts live: an fsspec URL."""
+        return self.artifacts or (self.data_dir / "artifacts").absolute().as_uri()
+
+    @property
+    def cache_path(self) -> Path:
+        """Where this node keeps the .npy files that its processes map."""
+        return self.cache_dir or self.data_dir / "cache"

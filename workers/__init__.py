@@ -1,0 +1,1 @@
+"""What one worker does: the mathematics and its data. Imports neither `service` nor `api`."""
