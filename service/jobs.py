@@ -4,6 +4,8 @@
     queued | running | paused → cancelled;  queued ↔ paused;  running → paused
     running → queued   (worker lost beyond repair, preempted, drained)
     failed | cancelled → queued   (explicit retry)
+
+TRANSITIONS is the one mapping of them; the store refuses every other change.
 """
 
 from __future__ import annotations
@@ -49,9 +51,8 @@ TRANSITIONS: frozenset[tuple[JobStatus, JobStatus]] = frozenset(
 )
 
 
-def sources(target: JobStatus) -> list[str]:
-    """The states from which `target` may be reached, as the Lua steps take them."""
-    return sorted(source.value for source, reached in TRANSITIONS if reached is target)
+# TRANSITIONS as the Lua steps take it: " queued>running running>failed … ", each between two spaces.
+TRANSITIONS_LINE = f" {' '.join(sorted(f'{source}>{target}' for source, target in TRANSITIONS))} "
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,11 @@ class Lease:
 
     job_id: str
     token: str  # "<counter>-<128 random bits in hex>", compared whole
+
+    @property
+    def generation(self) -> int:
+        """The token's counter: of two leases of one job the later has the larger."""
+        return int(self.token.partition("-")[0])
 
 
 @dataclass(frozen=True)
@@ -84,7 +90,8 @@ class Job:
     created_at: str  # RFC 3339 UTC
     started_at: str | None = None
     finished_at: str | None = None
-    attempt: int = 0
+    attempt: int = 0  # how often it was claimed
+    queue_position: int | None = None  # how many queued jobs go before it; None: it is not queued
     progress: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] | None = None  # the latest row
     result: dict[str, Any] | None = None

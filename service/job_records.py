@@ -1,0 +1,222 @@
+"""The jobs as their tenants see and steer them: accept, show, list, cancel, pause, resume, retry. Knows no runner.
+
+Another tenant's job is not found, here and everywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Any, Literal, Protocol
+
+from service import strict_json
+from service.cursors import DEFAULT_LIMIT, Page, Scope, check_limit, decode_cursor, encode_cursor
+from service.ids import is_id, new_id
+from service.jobs import TRANSITIONS_LINE, CheckpointRef, Job, JobStatus
+from service.refusals import job_not_found
+from service.spec import JobSpec
+from service.store import Store
+from service.timestamps import now
+
+_WALK = 2000  # members of an index that one step looks at
+
+Idempotency = tuple[str, str]  # the Idempotency-Key as sent, the SHA-256 of the request that came with it
+
+
+class DatasetIdentity(Protocol):
+    """What a job needs to know of its data set."""
+
+    @property
+    def id(self) -> str:
+        """Its id."""
+
+    @property
+    def sha256(self) -> str:
+        """Of its bytes as they were uploaded."""
+
+
+class Jobs:
+    """The job records of all tenants."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def accept(
+        self,
+        tenant: str,
+        spec: JobSpec,
+        dataset: DatasetIdentity,
+        warnings: Sequence[str] = (),
+        idempotency: Idempotency | None = None,
+    ) -> tuple[Job, bool]:
+        """Queue a job whose spec has every auto resolved; the same Idempotency-Key and request give the job made first.
+
+        Returns the job, and whether it was created now.
+        Raises: UnknownDataset; IdempotencyConflict; StoreUnavailable, then nothing or all of it has happened.
+        """
+        digest, request = _digests(idempotency)
+        created, fields = self._store.run(
+            "accept",
+            job=new_id("job"),
+            tenant=tenant,
+            spec=strict_json.encode(spec.model_dump(mode="json")),
+            dataset=dataset.id,
+            sha256=dataset.sha256,
+            priority=spec.priority,
+            width=spec.workers.min,
+            max_slots=_most_slots(spec),
+            tags=strict_json.encode(_tag_words(spec.tags)),
+            warnings=strict_json.encode(list(warnings)),
+            at=now(),
+            idempotency=digest,
+            request=request,
+        )
+        return job_from_fields(fields), created == 1
+
+    def find_idempotent(self, tenant: str, idempotency: Idempotency) -> Job | None:
+        """The job that this key and request made already, before anything else about the request is looked at.
+
+        Raises: IdempotencyConflict when the key came with another request.
+        """
+        digest, request = _digests(idempotency)
+        found = self._store.run("find_idempotent", tenant=tenant, idempotency=digest, request=request)
+        return job_from_fields(found[0]) if found else None
+
+    def get(self, tenant: str, job_id: str) -> Job:
+        """One job. Raises: JobNotFound."""
+        return self._step("get_job", tenant, job_id)
+
+    def list(
+        self,
+        tenant: str,
+        *,
+        status: JobStatus | None = None,
+        tag: str | None = None,
+        cursor: str | None = None,
+        limit: int = DEFAULT_LIMIT,
+    ) -> Page[Job]:
+        """Jobs, newest first; `tag` is `key` or `key=value`. What matches throughout comes exactly once.
+
+        Raises: InvalidRequest naming `cursor` or `limit`.
+        """
+        scope = ("jobs", tenant, status, tag)
+        before = "" if cursor is None else str(decode_cursor(cursor, scope))
+        jobs: list[Job] = []
+        count = check_limit(limit)
+        tag = None if tag is None else strict_json.printable(tag)
+        while True:
+            before, *found = self._store.run(
+                "list_jobs", tenant=tenant, status=status, tag=tag, before=before, count=count - len(jobs), walk=_WALK
+            )
+            jobs += map(job_from_fields, found)
+            if before == "" or len(jobs) == count:
+                return Page(jobs, encode_cursor(int(before), scope) if before else None)
+
+    def request(self, tenant: str, job_id: str, verb: Literal["cancel", "pause"]) -> Job:
+        """Cancel or pause: at once while it waits, at its next step while it runs. Cancel overrides pause.
+
+        Raises: JobNotFound; IllegalTransition naming the state, then nothing has changed.
+        """
+        target = JobStatus.CANCELLED if verb == "cancel" else JobStatus.PAUSED
+        return self._step("request", tenant, job_id, verb=verb, target=target)
+
+    def resume(self, tenant: str, job_id: str) -> Job:
+        """Let a paused job go on from where it stopped, or take back a pause that is not yet obeyed.
+
+        Raises: JobNotFound; IllegalTransition naming the state.
+        """
+        return self._step("resume", tenant, job_id)
+
+    def retry(self, tenant: str, job_id: str, from_: Literal["checkpoint", "start"] = "checkpoint") -> Job:
+        """Queue a failed or cancelled job again; from the start, it forgets checkpoint, metrics and progress.
+
+        Raises: JobNotFound; IllegalTransition naming the state; UnknownDataset when its data set is gone.
+        """
+        return self._step("retry", tenant, job_id, **{"from": from_})
+
+    def metrics(
+        self, tenant: str, job_id: str, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT
+    ) -> Page[dict[str, Any]]:
+        """The rows of epochs 1 … n, in this order.
+
+        Raises: JobNotFound; InvalidRequest naming `cursor` or `limit`.
+        """
+        scope = ("metrics", tenant, job_id)
+        seen, count = _place(cursor, scope), check_limit(limit)
+        rows = self._run("list_metrics", tenant, job_id, after=seen, count=count + 1)
+        following = encode_cursor(seen + count, scope) if len(rows) > count else None
+        return Page([strict_json.decode(row) for row in rows[:count]], following)
+
+    def logs(
+        self, tenant: str, job_id: str, *, cursor: str | None = None, limit: int = DEFAULT_LIMIT
+    ) -> Page[dict[str, Any]]:
+        """The log lines that are kept, oldest first: `{at, level, message}`.
+
+        Raises: JobNotFound; InvalidRequest naming `cursor` or `limit`.
+        """
+        scope = ("logs", tenant, job_id)
+        seen, count = _place(cursor, scope), check_limit(limit)
+        answer = self._run("list_logs", tenant, job_id, after=seen, count=count + 1)
+        numbers, lines = answer[::2], answer[1::2]
+        following = encode_cursor(int(numbers[count - 1]), scope) if len(lines) > count else None
+        return Page([strict_json.decode(line) for line in lines[:count]], following)
+
+    def _step(self, script: str, tenant: str, job_id: str, **arguments: str) -> Job:
+        given = {**arguments, "at": now(), "transitions": TRANSITIONS_LINE}
+        return job_from_fields(self._run(script, tenant, job_id, **given)[0])
+
+    def _run(self, script: str, tenant: str, job_id: str, **arguments: str | int) -> Sequence[Any]:
+        if not is_id("job", job_id):
+            raise job_not_found(strict_json.printable(job_id))
+        return self._store.run(script, job=job_id, tenant=tenant, **arguments)
+
+
+def _place(cursor: str | None, scope: Scope) -> int:
+    return 0 if cursor is None else decode_cursor(cursor, scope)
+
+
+def job_from_fields(flat: Sequence[str]) -> Job:
+    """The Job of a record as Redis gives it: name, value, name, value …"""
+    fields = dict(zip(flat[::2], flat[1::2], strict=True))
+    checkpoint = fields.get("checkpoint")
+    position = fields.get("queue_position")
+    return Job(
+        id=fields["id"],
+        tenant=fields["tenant"],
+        status=JobStatus(fields["status"]),
+        spec=JobSpec.model_validate_json(fields["spec"]),
+        sequence=int(fields["sequence"]),
+        created_at=fields["created_at"],
+        started_at=fields.get("started_at"),
+        finished_at=fields.get("finished_at"),
+        attempt=int(fields["attempt"]),
+        queue_position=None if position is None else int(position),
+        progress=_document(fields, "progress") or {},
+        metrics=_document(fields, "metrics"),
+        result=_document(fields, "result"),
+        warnings=_document(fields, "warnings") or [],
+        requested=fields.get("requested"),
+        error=_document(fields, "error"),
+        checkpoint=CheckpointRef(**strict_json.decode(checkpoint)) if checkpoint else None,
+        dataset_sha256=fields["dataset_sha256"],
+    )
+
+
+def _document(fields: dict[str, str], name: str) -> Any:
+    return strict_json.decode(fields[name]) if name in fields else None
+
+
+def _most_slots(spec: JobSpec) -> int:
+    most = spec.workers.max or (spec.shards if isinstance(spec.shards, int) else spec.workers.min)
+    return max(most, spec.workers.min)
+
+
+def _tag_words(tags: dict[str, str]) -> list[str]:
+    return sorted({word for name, value in tags.items() for word in (name, f"{name}={value}")})
+
+
+def _digests(idempotency: Idempotency | None) -> tuple[str | None, str | None]:
+    if idempotency is None:
+        return None, None
+    sent, request = idempotency
+    return hashlib.sha256(sent.encode("utf-8", "surrogatepass")).hexdigest(), request

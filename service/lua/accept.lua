@@ -1,0 +1,36 @@
+#!lua
+-- Accept a job: its record, its indexes, its place in the queue, the use of its data set, its first event.
+-- job, tenant, spec (JSON), dataset, sha256 (of its bytes), priority, width and max_slots (slots it needs and can use),
+-- tags (JSON list of `key` and `key=value`), warnings (JSON), at
+-- idempotency, request: digest of the tenant's key and of the request; both or neither
+-- Answers {created 0|1, fields}.
+
+local remembered = arg.idempotency and key('idempotency', arg.tenant, arg.idempotency)
+if remembered then
+  local known = redis.call('HMGET', remembered, 'request', 'job')
+  if known[1] and known[1] ~= arg.request then return refuse('idempotency', known[2]) end
+  if known[1] and find_job(known[2], arg.tenant) then return ok(0, job_fields(known[2])) end
+end
+if find_job(arg.job, arg.tenant) then return ok(0, job_fields(arg.job)) end
+
+local owner = redis.call('HGET', key('dataset', arg.dataset), 'tenant')
+if not owner or (owner ~= '' and owner ~= arg.tenant) then return refuse('unknown_dataset', arg.dataset) end
+
+local sequence = redis.call('INCR', key('sequence'))
+local job = {id = arg.job, key = key('job', arg.job), tenant = arg.tenant, sequence = sequence,
+             priority = arg.priority, width = arg.width}
+redis.call('HSET', job.key, 'id', arg.job, 'tenant', arg.tenant, 'status', 'queued', 'sequence', sequence,
+           'attempt', 0, 'spec', arg.spec, 'dataset', arg.dataset, 'dataset_sha256', arg.sha256,
+           'priority', arg.priority, 'width', arg.width, 'max_slots', arg.max_slots, 'tags', arg.tags,
+           'warnings', arg.warnings, 'created_at', arg.at)
+redis.call('ZADD', key('jobs', arg.tenant), sequence, arg.job)
+redis.call('ZADD', key('jobs-by-status', arg.tenant, 'queued'), sequence, arg.job)
+for _, tag in ipairs(cjson.decode(arg.tags)) do redis.call('ZADD', key('jobs-by-tag', arg.tenant, tag), sequence, arg.job) end
+redis.call('SADD', key('dataset', arg.dataset, 'jobs'), arg.job)
+if remembered then
+  redis.call('HSET', remembered, 'request', arg.request, 'job', arg.job)
+  redis.call('EXPIRE', remembered, IDEMPOTENCY_S)
+end
+enqueue(job)
+emit_status(job)
+return ok(1, job_fields(arg.job))

@@ -1,0 +1,14 @@
+#!lua flags=allow-oom
+-- Renew a lease, write the job's progress where there is news, bring back what is asked of it.
+-- job, token, progress (JSON, or none)
+-- Answers {'' | cancel | pause}.
+
+local job = find_job(arg.job)
+if not holds_lease(job, arg.token) then return refuse('lease_lost', arg.job, 'beat') end
+
+redis.call('HINCRBY', job.key, 'beat', 1)
+if arg.progress then
+  redis.call('HSET', job.key, 'progress', arg.progress)
+  emit(job, 'progress', arg.progress)
+end
+return ok(job.requested)

@@ -1,0 +1,23 @@
+#!lua
+-- Put a failed or cancelled job into the queue again, if its data set is still the one it was accepted with.
+-- job, tenant, from (checkpoint | start), at, transitions
+-- Answers {fields}. Again, while the job is where the first one brought it: the same.
+
+local job = find_job(arg.job, arg.tenant)
+if not job then return refuse('job_not_found', arg.job) end
+local verb = 'retry from ' .. arg.from
+local going = job.status == 'queued' or job.status == 'running'
+if going and job.verb == verb then return ok(job_fields(job.id)) end
+if not ENDED[job.status] or not may(job.status, 'queued') then
+  return refuse('illegal', job.id, 'retry', job.status, job.requested)
+end
+if redis.call('EXISTS', key('dataset', job.dataset)) == 0 then return refuse('unknown_dataset', job.dataset) end
+
+redis.call('HSET', job.key, 'verb', verb)
+if arg.from == 'start' then
+  redis.call('HDEL', job.key, 'checkpoint', 'checkpoint_before', 'metrics', 'progress')
+  redis.call('DEL', key('job', job.id, 'metrics'))
+end
+move(job, 'queued', arg.at)
+emit_status(job)
+return ok(job_fields(job.id))

@@ -1,0 +1,217 @@
+"""The queue as the scheduler and the runners use it: claim, beat, record, finish. Knows no Ray and no tenant's view.
+
+Every verb that takes a lease is refused with LeaseLost unless its token is the job's present one, compared whole.
+Every verb may be repeated when its answer was lost: it does nothing twice, and answers the same.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, cast
+
+from service import strict_json
+from service.errors import DeltaqError
+from service.job_records import job_from_fields
+from service.jobs import TRANSITIONS_LINE, CheckpointRef, Job, JobStatus, Lease
+from service.lease_watch import LeaseWatch
+from service.store import Store, key
+from service.timestamps import now
+
+Requested = Literal["cancel", "pause"]
+Level = Literal["debug", "info", "warning", "error"]
+
+MAX_WAIT_S = 3.5  # a blocking read stays below 4 s, and below the connection's own timeout
+CLUSTER_KEPT_S = 60.0
+
+
+@dataclass(frozen=True)
+class ClaimedJob:
+    """A job that the leader has just got, the right to run it, and how many slots it may use."""
+
+    job: Job
+    lease: Lease
+    slots: int
+
+
+@dataclass(frozen=True)
+class RunningJob:
+    """A lease as the leader sees it: `beat` moves while the runner lives."""
+
+    lease: Lease
+    beat: int
+    slots: int
+    epoch: int  # of the leader that claimed it
+    requested: Requested | None
+
+
+class Queue:
+    """The way of jobs through running, for whoever holds the lead or a lease."""
+
+    def __init__(self, store: Store, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._store = store
+        self._clock = clock
+        self._other_leader: LeaseWatch | None = None
+        self._seen_lead: tuple[str, str] | None = None
+
+    # The leader
+
+    def lead(self, token: str, ttl_s: float) -> int | None:
+        """Take or keep the lead; None while another has it, whom this process has not yet seen still for `ttl_s`.
+
+        Returns the leader's epoch, higher with every change of leader. Call it a few times within `ttl_s`.
+        """
+        watch = self._other_leader = self._other_leader or LeaseWatch(ttl_s, gap_s=ttl_s, clock=self._clock)
+        seen = self._seen_lead
+        dead = seen is not None and watch.stale("leader", seen)
+        # What is taken is what was watched: a beat that came since makes the step refuse.
+        taken = {"take_epoch": seen[0], "take_beat": seen[1]} if seen is not None and dead else {}
+        leads, epoch, *beat = self._store.run("lead", token=token, **taken)
+        if leads:
+            self._seen_lead = None
+            return int(epoch)
+        self._seen_lead = (epoch, beat[0])
+        watch.stale("leader", self._seen_lead)
+        return None
+
+    def resign(self, token: str) -> None:
+        """Give up the lead, if this token has it, so that the next leader need not wait."""
+        self._store.run("resign", token=token)
+
+    def wait_for_work(self, timeout_s: float) -> bool:
+        """Sleep until something has changed that the leader should look at; False: nothing has, in this time.
+
+        Units: `timeout_s` in seconds, at most MAX_WAIT_S of it.
+        """
+        return self._store.command("BLPOP", key("wake"), max(0.01, min(timeout_s, MAX_WAIT_S))) is not None
+
+    def claim(self, epoch: int, free_slots: int, claim_token: str) -> ClaimedJob | None:
+        """The queued job that goes first of those that fit into the free slots: by priority, then by age.
+
+        It gets as many slots as it can use. The same claim token gives the same job again while its lease lasts.
+        Raises: LeaseLost when the epoch is over.
+        """
+        found = self._store.run(
+            "claim",
+            epoch=epoch,
+            free=free_slots,
+            claim=claim_token,
+            random=secrets.token_hex(16),
+            at=now(),
+            transitions=TRANSITIONS_LINE,
+        )
+        if not found:
+            return None
+        fields = dict(zip(found[0][::2], found[0][1::2], strict=True))
+        job = job_from_fields(found[0])
+        return ClaimedJob(job, Lease(job.id, fields["token"]), int(fields["slots"]))
+
+    def running(self) -> list[RunningJob]:
+        """Every running job with its lease."""
+        return [
+            RunningJob(Lease(job_id, token), int(beat), int(slots), int(epoch), cast("Requested", requested) or None)
+            for job_id, token, beat, slots, epoch, requested in self._store.run("running")
+        ]
+
+    def expire(self, lease: Lease, epoch: int, *, beat: int | None, reason: str) -> JobStatus | None:
+        """Take a job off running whose runner is gone; its flags decide where to, as for `release`.
+
+        `beat` is the count that was watched standing still (None: the runner is known to be dead).
+        Returns the job's new status; None when the lease was renewed or ended meanwhile, and nothing is to be done.
+        Raises: LeaseLost when the epoch is over.
+        """
+        found = self._end("expire", lease, epoch=epoch, beat=beat, line=_log_line("warning", reason))
+        return JobStatus(found[0]) if found else None
+
+    def depth(self) -> int:
+        """How many jobs are queued."""
+        return int(self._store.run("queue_depth")[0])
+
+    def job(self, job_id: str) -> Job:
+        """Any tenant's job. Raises: JobNotFound."""
+        return job_from_fields(self._store.run("get_job", job=job_id)[0])
+
+    def publish_cluster(self, epoch: int, document: Mapping[str, Any]) -> None:
+        """Show what the leader sees of the cluster. Raises: LeaseLost when the epoch is over."""
+        text = strict_json.encode(dict(document))
+        self._store.run("publish_cluster", epoch=epoch, document=text, keep_ms=round(CLUSTER_KEPT_S * 1000))
+
+    def cluster(self) -> dict[str, Any] | None:
+        """What the leader showed last, with `age_s`; None when it has shown nothing for a minute."""
+        found = self._store.run("cluster")
+        if not found:
+            return None
+        return {**strict_json.decode(found[0]), "age_s": max(0.0, CLUSTER_KEPT_S - found[1] / 1000)}
+
+    # The runner
+
+    def beat(self, lease: Lease, progress: Mapping[str, Any] | None = None) -> Requested | None:
+        """Renew the lease, write the progress where there is news, and learn what is asked of the job.
+
+        Raises: LeaseLost.
+        """
+        text = None if progress is None else strict_json.encode(dict(progress))
+        return cast("Requested", self._held("beat", lease, progress=text)[0]) or None
+
+    def record_epoch(self, lease: Lease, row: Mapping[str, Any]) -> bool:
+        """Record the metrics of one epoch (`row["epoch"]`, from 1); False: they were there already, and stay.
+
+        Raises: LeaseLost; IllegalTransition when an epoch is left out.
+        """
+        return bool(self._held("record_epoch", lease, epoch=row["epoch"], row=strict_json.encode(dict(row)))[0])
+
+    def record_checkpoint(self, lease: Lease, checkpoint: CheckpointRef) -> CheckpointRef | None:
+        """Make a checkpoint the job's own; returns the one before it, whose file may go now.
+
+        Raises: LeaseLost.
+        """
+        text = strict_json.encode(asdict(checkpoint))
+        return _checkpoint(self._held("record_checkpoint", lease, checkpoint=text)[0])
+
+    def begin_again(self, lease: Lease, reason: str) -> CheckpointRef | None:
+        """Forget checkpoint, metrics and progress, because they cannot be continued to the same bits; logs why.
+
+        Returns the checkpoint that it had, whose file may go now. Raises: LeaseLost.
+        """
+        return _checkpoint(self._held("begin_again", lease, line=_log_line("warning", reason))[0])
+
+    def log(self, lease: Lease, level: Level, message: str) -> None:
+        """Write one line into the job's log. Raises: LeaseLost."""
+        self._held("log", lease, line=_log_line(level, message))
+
+    def succeed(self, lease: Lease, result: Mapping[str, Any], model: Mapping[str, Any]) -> None:
+        """Finish the job with its model (a document with an `id`), in one step; a flag not yet obeyed is dropped.
+
+        Raises: LeaseLost.
+        """
+        documents = {"result": strict_json.encode(dict(result)), "document": strict_json.encode(dict(model))}
+        self._end("succeed", lease, model=model["id"], **documents)
+
+    def fail(self, lease: Lease, error: DeltaqError) -> None:
+        """Finish the job with what went wrong; a flag not yet obeyed is dropped. Raises: LeaseLost."""
+        words = {"title": error.title, "detail": error.detail, "hint": error.hint}
+        text = strict_json.encode({name: strict_json.printable(word) for name, word in words.items()})
+        self._end("fail", lease, error=text)
+
+    def release(self, lease: Lease, reason: str) -> JobStatus:
+        """Take the job off running unfinished: cancelled or paused where that is asked, else back into the queue.
+
+        Returns the job's new status. Raises: LeaseLost.
+        """
+        return JobStatus(self._end("release", lease, line=_log_line("info", reason))[0])
+
+    def _held(self, script: str, lease: Lease, **arguments: str | int | None) -> list[Any]:
+        return self._store.run(script, job=lease.job_id, token=lease.token, **arguments)
+
+    def _end(self, script: str, lease: Lease, **arguments: str | int | None) -> list[Any]:
+        return self._held(script, lease, at=now(), transitions=TRANSITIONS_LINE, **arguments)
+
+
+def _log_line(level: Level, message: str) -> str:
+    return strict_json.encode({"at": now(), "level": level, "message": strict_json.printable(message)})
+
+
+def _checkpoint(text: str) -> CheckpointRef | None:
+    return CheckpointRef(**strict_json.decode(text)) if text else None

@@ -1,0 +1,103 @@
+"""What a Lua step answers when it refuses, as the exception that says so. Knows no Redis and no HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from service.errors import (
+    DatasetNotFound,
+    DeltaqError,
+    DuplicateName,
+    FieldError,
+    IdempotencyConflict,
+    IllegalTransition,
+    InUse,
+    JobNotFound,
+    LeaseLost,
+    ModelNotFound,
+    UnknownDataset,
+)
+
+
+def job_not_found(job_id: str) -> JobNotFound:
+    """There is no such job for this tenant."""
+    return JobNotFound(f"there is no job {job_id[:100]!r}")
+
+
+def dataset_not_found(dataset: str) -> DatasetNotFound:
+    """There is no such data set for this tenant."""
+    return DatasetNotFound(f"there is no data set {dataset[:100]!r}")
+
+
+def model_not_found(model_id: str) -> ModelNotFound:
+    """There is no such model for this tenant."""
+    return ModelNotFound(f"there is no model {model_id[:100]!r}")
+
+
+def unknown_dataset(dataset: str) -> UnknownDataset:
+    """A job asks for a data set that is not there (any more)."""
+    allowed = "the id or name of a data set of yours, or a built-in one"
+    error = FieldError("/dataset", dataset[:200], "no such data set", allowed)
+    return UnknownDataset(f"dataset {dataset[:200]!r} does not exist; allowed is {allowed}", errors=[error])
+
+
+def _illegal(job_id: str, verb: str, status: str, requested: str) -> IllegalTransition:
+    state = f"{status} ({requested} is requested)" if requested else status
+    return IllegalTransition(f"job {job_id} is {state}: {verb} is not possible in this state")
+
+
+def _lease_lost(job_id: str, verb: str) -> LeaseLost:
+    return LeaseLost(f"{verb} of job {job_id} refused: its lease is held by another, or by nobody")
+
+
+def _epoch_lost(epoch: str, current: str) -> LeaseLost:
+    return LeaseLost(f"leader epoch {epoch} is over: the present one is {current}")
+
+
+def _epoch_gap(job_id: str, epoch: str, expected: str) -> IllegalTransition:
+    return IllegalTransition(
+        f"job {job_id}: metrics of epoch {epoch} came while epoch {expected} is the next to record"
+    )
+
+
+def _in_use(dataset_id: str, count: str, example: str) -> InUse:
+    return InUse(
+        f"data set {dataset_id} is used by {count} live job(s), {example} among them: cancel them or let them end"
+    )
+
+
+def _builtin(dataset_id: str) -> InUse:
+    return InUse(f"data set {dataset_id} is built in: it belongs to everybody and cannot be deleted")
+
+
+def _name_taken(name: str, dataset_id: str) -> DuplicateName:
+    detail = "the name is taken by other data"
+    error = FieldError("/name", name, detail, "another name, or the same bytes, target and columns again")
+    return DuplicateName(
+        f"name {name!r} is taken by data set {dataset_id} with other bytes, target or columns", errors=[error]
+    )
+
+
+def _idempotency(job_id: str) -> IdempotencyConflict:
+    return IdempotencyConflict(f"this Idempotency-Key made job {job_id} from another request: use a new key")
+
+
+_BUILDERS: dict[str, Callable[..., DeltaqError]] = {
+    "job_not_found": job_not_found,
+    "dataset_not_found": dataset_not_found,
+    "model_not_found": model_not_found,
+    "unknown_dataset": unknown_dataset,
+    "illegal": _illegal,
+    "lease_lost": _lease_lost,
+    "epoch_lost": _epoch_lost,
+    "epoch_gap": _epoch_gap,
+    "in_use": _in_use,
+    "builtin": _builtin,
+    "name_taken": _name_taken,
+    "idempotency": _idempotency,
+}
+
+
+def refusal(code: str, *words: str) -> DeltaqError:
+    """The exception for what a step refused: its code and the words it gave."""
+    return _BUILDERS[code](*words)

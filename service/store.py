@@ -1,0 +1,155 @@
+"""Redis: one client, the Lua steps, and the key schema. Knows nothing of HTTP, Ray or training.
+
+Every change is one Lua step (`lua/*.lua`, `lua/prelude.lua` before each): it checks all it has to before its first
+write, because Lua rolls nothing back. Nothing is retried: a write whose answer was lost may have happened, so the
+steps are made to be repeated instead. Nothing connects at construction.
+
+Key schema (each part that varies has its `%` and `:` escaped, so that no name can reach into another's key):
+
+    deltaq:schema                            version of this schema
+    deltaq:sequence                          counter: the order in which jobs, data sets and models were accepted
+    deltaq:token                             counter: the generation of leases
+    deltaq:leader                            hash: epoch, token, beat of the scheduler that leads
+    deltaq:cluster                           JSON: what the leader last saw of Ray; goes by itself when it stops writing
+    deltaq:wake                              list of at most one: something for the leader to do
+    deltaq:queue:{width}                     zset of queued jobs that need at least `width` slots;
+                                             score = sequence - priority * 2^41, unique: lowest goes first
+    deltaq:queue-widths                      zset of the widths that have queued jobs
+    deltaq:running                           set of running jobs
+    deltaq:claim:{claim token}               job given for this claim; an hour
+    deltaq:idempotency:{tenant}:{digest}     hash: request, job; 24 hours
+    deltaq:job:{id}                          hash: the record (`job_records.job_from_fields` reads it) and its lease
+    deltaq:job:{id}:metrics                  list: row of epoch n at n - 1
+    deltaq:job:{id}:events                   stream: type, data; trimmed
+    deltaq:job:{id}:logs                     stream: line; ids are line numbers; trimmed
+    deltaq:jobs:{tenant}                     zset by sequence
+    deltaq:jobs-by-status:{tenant}:{status}  zset by sequence
+    deltaq:jobs-by-tag:{tenant}:{tag}        zset by sequence; tag is `key` or `key=value`
+    deltaq:dataset:{id}                      hash: tenant ("" = everybody's), name, identity, document
+    deltaq:dataset:{id}:jobs                 set of the live jobs that use it
+    deltaq:dataset:{id}:prepared             hash: preparation -> reference
+    deltaq:dataset-names:{tenant}            hash: name -> id
+    deltaq:datasets:{tenant}                 zset by sequence
+    deltaq:model:{id}                        hash: tenant, document
+    deltaq:models:{tenant}                   zset by sequence
+    deltaq:hints                             channel: id of a job that has a new event
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from hashlib import sha1
+from pathlib import Path
+from typing import Any, cast
+
+import redis
+from redis.backoff import NoBackoff
+from redis.client import PubSub
+from redis.retry import Retry
+
+from service.errors import StoreUnavailable
+from service.refusals import refusal
+
+SCHEMA_VERSION = "1"
+HINTS = "deltaq:hints"
+
+Argument = str | int | float
+_LUA = Path(__file__).parent / "lua"
+# What a server answers that is whole but cannot serve now: no memory, disk errors, a replica, still loading.
+_CANNOT_SERVE = ("OOM ", "MISCONF ", "READONLY ", "LOADING ", "MASTERDOWN ", "NOREPLICAS ", "BUSY ")
+
+
+def key(*parts: object) -> str:
+    """The key of these parts, each escaped; `lua/prelude.lua` has the same function."""
+    return ":".join(("deltaq", *(str(part).replace("%", "%25").replace(":", "%3A") for part in parts)))
+
+
+class Store:
+    """One Redis, by URL: runs the Lua steps and plain reads; every failure to answer is StoreUnavailable.
+
+    Units: `timeout_s` in seconds, for connecting and for each answer.
+    """
+
+    def __init__(self, url: str, *, timeout_s: float = 5.0) -> None:
+        self._timeout_s = timeout_s
+        self._client = redis.Redis.from_url(
+            url,
+            decode_responses=True,
+            protocol=2,  # no pushed messages between answers
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            retry=Retry(NoBackoff(), 0),  # the default of 10 retries doubles writes when the server restarts
+            retry_on_error=[],
+        )
+
+    def run(self, script: str, /, **arguments: Argument | None) -> list[Any]:
+        """Run one Lua step by name; None is an argument that is not given. Returns what it answers.
+
+        Raises: the step's refusal as a DeltaqError; StoreUnavailable.
+        """
+        text, digest = _script(script)
+        given = [part for name, value in arguments.items() if value is not None for part in (name, value)]
+        with answering():
+            try:
+                answer = self._client.evalsha(digest, 0, *given)
+            except redis.exceptions.NoScriptError:  # a server that started since: it has run nothing
+                answer = self._client.eval(text, 0, *given)
+        outcome, *values = cast("list[Any]", answer)
+        if outcome == "refused":
+            raise refusal(*values)
+        return values
+
+    def command(self, *words: Argument) -> Any:
+        """Send one plain command, mostly a read, and return its answer.
+
+        Raises: StoreUnavailable.
+        """
+        with answering():
+            return self._client.execute_command(*words)  # type: ignore[no-untyped-call]
+
+    def subscribe(self, channel: str) -> PubSub:
+        """A connection of its own that hears the channel; the caller closes it.
+
+        Raises: StoreUnavailable.
+        """
+        listener: PubSub = self._client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+        with answering():
+            listener.subscribe(channel)
+            listener.get_message(timeout=self._timeout_s)  # the acknowledgement: from here on nothing is missed
+        return listener
+
+    def ping(self) -> None:
+        """Ask whether Redis answers and serves.
+
+        Raises: StoreUnavailable.
+        """
+        self.command("PING")
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._client.close()
+
+
+@contextmanager
+def answering() -> Iterator[None]:
+    try:
+        yield
+    except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError) as error:
+        raise StoreUnavailable(f"Redis does not answer: {error}") from error
+    except redis.exceptions.ResponseError as error:
+        message = str(error)
+        if isinstance(error, (redis.exceptions.OutOfMemoryError, redis.exceptions.ReadOnlyError)):
+            raise StoreUnavailable(f"Redis cannot take it now: {message}") from error
+        if message.startswith(_CANNOT_SERVE):
+            raise StoreUnavailable(f"Redis cannot serve now: {message}") from error
+        raise
+
+
+@cache
+def _script(name: str) -> tuple[str, str]:
+    """The text of a step, its `#!lua` line first and the prelude next, and the digest that Redis knows it by."""
+    first, rest = (_LUA / f"{name}.lua").read_text("utf-8").split("\n", 1)
+    text = "\n".join((first, (_LUA / "prelude.lua").read_text("utf-8"), rest))
+    return text, sha1(text.encode(), usedforsecurity=False).hexdigest()

@@ -1,0 +1,22 @@
+"""JSON as everything here stores and answers it: UTF-8, no NaN, no infinity. Knows nothing of what it carries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+
+def encode(value: Any) -> str:
+    """The document in one line with sorted keys, so that equal values are equal text; what is not finite is null."""
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY).decode()
+
+
+def decode(text: str | bytes) -> Any:
+    """The value of a document that `encode` made."""
+    return orjson.loads(text)
+
+
+def printable(text: str) -> str:
+    """The text with what UTF-8 cannot carry (lone surrogates) replaced, for words that come from elsewhere."""
+    return text.encode("utf-8", "replace").decode()
