@@ -54,7 +54,6 @@ class Queue:
         self._store = store
         self._clock = clock
         self._other_leader: LeaseWatch | None = None
-        self._seen_lead: tuple[str, str] | None = None
 
     # The leader
 
@@ -64,17 +63,10 @@ class Queue:
         Returns the leader's epoch, higher with every change of leader. Call it a few times within `ttl_s`.
         """
         watch = self._other_leader = self._other_leader or LeaseWatch(ttl_s, gap_s=ttl_s, clock=self._clock)
-        seen = self._seen_lead
-        dead = seen is not None and watch.stale("leader", seen)
-        # What is taken is what was watched: a beat that came since makes the step refuse.
-        taken = {"take_epoch": seen[0], "take_beat": seen[1]} if seen is not None and dead else {}
-        leads, epoch, *beat = self._store.run("lead", token=token, **taken)
-        if leads:
-            self._seen_lead = None
-            return int(epoch)
-        self._seen_lead = (epoch, beat[0])
-        watch.stale("leader", self._seen_lead)
-        return None
+        leads, epoch, *beat = self._store.run("lead", token=token)
+        if not leads and watch.stale("leader", (epoch, *beat)):
+            leads, epoch, *_ = self._store.run("lead", token=token, take_epoch=epoch, take_beat=beat[0])
+        return int(epoch) if leads else None
 
     def resign(self, token: str) -> None:
         """Give up the lead, if this token has it, so that the next leader need not wait."""

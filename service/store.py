@@ -49,7 +49,7 @@ from redis.backoff import NoBackoff
 from redis.client import PubSub
 from redis.retry import Retry
 
-from service.errors import StoreUnavailable
+from service.errors import Misconfigured, StoreUnavailable
 from service.refusals import refusal
 
 SCHEMA_VERSION = "1"
@@ -126,6 +126,15 @@ class Store:
         Raises: StoreUnavailable.
         """
         self.command("PING")
+
+    def check_schema(self) -> None:
+        """Mark an empty Redis as this version's; call it when a process starts.
+
+        Raises: Misconfigured when its keys are of another version.
+        """
+        found = self.run("schema", version=SCHEMA_VERSION)[0]
+        if found != SCHEMA_VERSION:
+            raise Misconfigured(f"Redis holds keys of schema version {found}; this deltaq reads version {SCHEMA_VERSION}")
 
     def close(self) -> None:
         """Close every connection."""

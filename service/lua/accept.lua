@@ -11,7 +11,6 @@ if remembered then
   if known[1] and known[1] ~= arg.request then return refuse('idempotency', known[2]) end
   if known[1] and find_job(known[2], arg.tenant) then return ok(0, job_fields(known[2])) end
 end
-if find_job(arg.job, arg.tenant) then return ok(0, job_fields(arg.job)) end
 
 local owner = redis.call('HGET', key('dataset', arg.dataset), 'tenant')
 if not owner or (owner ~= '' and owner ~= arg.tenant) then return refuse('unknown_dataset', arg.dataset) end

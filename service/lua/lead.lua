@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Take or keep the lead. Another's is taken only as the caller saw it last, and only when it says that it is dead.
--- token; take_epoch, take_beat: the lead to be taken, where the caller has watched it stand still
+-- token; take_epoch, take_beat: the lead as the caller has watched it stand still, where it has
 -- Answers {1, epoch} to the leader, {0, epoch, beat} to everybody else.
 
 local lead = redis.call('HMGET', key('leader'), 'token', 'epoch', 'beat')

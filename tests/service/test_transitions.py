@@ -1,0 +1,144 @@
+"""Every pair of states, tried by every verb on the real Redis: what TRANSITIONS has happens, nothing else does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import product
+from typing import Any
+
+import pytest
+
+from service.errors import Conflict, Diverged, IllegalTransition
+from service.jobs import TRANSITIONS, JobStatus, Lease
+
+Verb = Callable[[Any, Lease], object]
+
+
+def asked(verb: Any) -> Verb:
+    """A request, and then what the runner does when it learns of it."""
+
+    def both(rooms: Any, lease: Lease) -> None:
+        rooms.jobs.request(rooms.tenant, lease.job_id, verb)
+        rooms.queue.release(lease, verb)
+
+    return both
+
+
+# Every way by which anybody could try to bring a job into a state.
+WAYS: dict[JobStatus, list[Verb]] = {
+    JobStatus.RUNNING: [lambda rooms, lease: rooms.claim()],
+    JobStatus.SUCCEEDED: [lambda rooms, lease: rooms.succeed(lease)],
+    JobStatus.FAILED: [lambda rooms, lease: rooms.queue.fail(lease, Diverged("no"))],
+    JobStatus.CANCELLED: [asked("cancel")],
+    JobStatus.PAUSED: [asked("pause")],
+    JobStatus.QUEUED: [
+        lambda rooms, lease: rooms.jobs.resume(rooms.tenant, lease.job_id),
+        lambda rooms, lease: rooms.jobs.retry(rooms.tenant, lease.job_id, "checkpoint"),
+        lambda rooms, lease: rooms.jobs.retry(rooms.tenant, lease.job_id, "start"),
+        lambda rooms, lease: rooms.queue.release(lease, "drained"),
+        lambda rooms, lease: rooms.queue.expire(lease, 1, beat=None, reason="its node died"),
+    ],
+}
+
+
+@pytest.mark.parametrize(("source", "target"), list(product(JobStatus, JobStatus)))
+def test_each_pair_of_states(rooms: Any, source: JobStatus, target: JobStatus) -> None:
+    reached = set()
+    for way in WAYS[target]:
+        lease = rooms.bring_to(source)
+        events_before = len(rooms.events.read(lease.job_id).events)
+        with suppress(Conflict):
+            way(rooms, lease)
+        after = rooms.status(lease.job_id)
+        reached.add(after)
+        if after is source:  # nothing happened, so nothing may be said
+            assert len(rooms.events.read(lease.job_id).events) == events_before
+        with suppress(Conflict):  # out of the next one's way
+            rooms.jobs.request(rooms.tenant, lease.job_id, "cancel")
+        for running in rooms.queue.running():
+            rooms.queue.release(running.lease, "cancelled")
+    assert reached - {source} == ({target} if (source, target) in TRANSITIONS else set())
+
+
+@pytest.mark.parametrize("status", [status for status in JobStatus if status.terminal])
+def test_a_refused_verb_names_the_state_and_leaves_no_mark(rooms: Any, status: JobStatus) -> None:
+    lease = rooms.bring_to(status)
+    before = rooms.job(lease.job_id)
+    refused = ["pause"] if status is JobStatus.CANCELLED else ["cancel", "pause"]  # cancel again is the same cancel
+    for verb in refused:
+        with pytest.raises(IllegalTransition, match=f"{lease.job_id} is {status}: {verb} is not possible"):
+            rooms.jobs.request(rooms.tenant, lease.job_id, verb)
+    with pytest.raises(IllegalTransition, match=f"is {status}"):
+        rooms.jobs.resume(rooms.tenant, lease.job_id)
+    assert rooms.job(lease.job_id) == before
+
+
+@pytest.mark.parametrize("status", [JobStatus.FAILED, JobStatus.CANCELLED])
+@pytest.mark.parametrize("start", ["start", "checkpoint"])
+def test_a_retried_job_is_struck_down_by_no_old_mark(rooms: Any, status: JobStatus, start: Any) -> None:
+    lease = rooms.start()
+    for verb in ("cancel", "cancel") if status is JobStatus.CANCELLED else ("pause", "pause"):
+        rooms.jobs.request(rooms.tenant, lease.job_id, verb)
+    if status is JobStatus.CANCELLED:
+        rooms.queue.release(lease, "cancelled")
+    else:
+        rooms.queue.fail(lease, Diverged("no"))
+    for verb in ("pause", "cancel", "pause"):
+        with suppress(IllegalTransition):
+            rooms.jobs.request(rooms.tenant, lease.job_id, verb)
+
+    assert rooms.jobs.retry(rooms.tenant, lease.job_id, start).status is JobStatus.QUEUED
+    again = rooms.claim()
+    assert again.job.id == lease.job_id
+    assert rooms.queue.beat(again.lease) is None
+    rooms.succeed(again.lease)
+    assert rooms.status(lease.job_id) is JobStatus.SUCCEEDED
+
+
+def test_the_same_verb_again_answers_the_same_and_says_nothing_twice(rooms: Any) -> None:
+    lease = rooms.start()
+    for verb in ("pause", "cancel"):  # cancel overrides pause
+        first = rooms.jobs.request(rooms.tenant, lease.job_id, verb)
+        assert first.requested == verb
+        said = len(rooms.events.read(lease.job_id).events)
+        assert rooms.jobs.request(rooms.tenant, lease.job_id, verb) == first
+        assert len(rooms.events.read(lease.job_id).events) == said
+    with pytest.raises(IllegalTransition, match=r"running \(cancel is requested\): pause"):
+        rooms.jobs.request(rooms.tenant, lease.job_id, "pause")
+    assert rooms.queue.release(lease, "cancelled") is JobStatus.CANCELLED
+    ended = rooms.job(lease.job_id)
+    assert rooms.jobs.request(rooms.tenant, lease.job_id, "cancel") == ended
+
+
+def test_a_pause_that_is_not_yet_obeyed_can_be_taken_back(rooms: Any) -> None:
+    lease = rooms.start()
+    rooms.jobs.request(rooms.tenant, lease.job_id, "pause")
+    resumed = rooms.jobs.resume(rooms.tenant, lease.job_id)
+    assert (resumed.status, resumed.requested) == (JobStatus.RUNNING, None)
+    assert rooms.jobs.resume(rooms.tenant, lease.job_id) == resumed
+    # The runner may have seen the flag already: it pauses in vain, and the job goes back into the queue.
+    assert rooms.queue.release(lease, "paused") is JobStatus.QUEUED
+
+
+def test_resume_and_retry_again_answer_the_same_while_the_job_goes_on(rooms: Any) -> None:
+    paused = rooms.bring_to(JobStatus.PAUSED)
+    rooms.jobs.resume(rooms.tenant, paused.job_id)
+    rooms.claim()
+    assert rooms.jobs.resume(rooms.tenant, paused.job_id).status is JobStatus.RUNNING
+    failed = rooms.bring_to(JobStatus.FAILED)
+    rooms.jobs.retry(rooms.tenant, failed.job_id, "start")
+    assert rooms.jobs.retry(rooms.tenant, failed.job_id, "start").status is JobStatus.QUEUED
+    with pytest.raises(IllegalTransition, match="is queued: retry"):
+        rooms.jobs.retry(rooms.tenant, failed.job_id, "checkpoint")
+    rooms.succeed(rooms.claim().lease)
+    with pytest.raises(IllegalTransition, match="is succeeded: retry"):
+        rooms.jobs.retry(rooms.tenant, failed.job_id, "start")
+
+
+def test_a_job_that_was_never_paused_or_ended_is_not_resumed_or_retried(rooms: Any) -> None:
+    job = rooms.accept()
+    with pytest.raises(IllegalTransition, match="is queued: resume"):
+        rooms.jobs.resume(rooms.tenant, job.id)
+    with pytest.raises(IllegalTransition, match="is queued: retry"):
+        rooms.jobs.retry(rooms.tenant, job.id, "start")
