@@ -6,7 +6,8 @@
     ├ Conflict         IllegalTransition, LeaseLost, DuplicateName, IdempotencyConflict, InUse
     ├ Refused          QueueFull, TooLarge, Unauthorized, Forbidden
     ├ TrainingFailed   Diverged, DataMissing      recorded on the job with what to try; not retried
-    └ Unavailable      StoreUnavailable, WorkerLost      retried
+    ├ Unavailable      StoreUnavailable, WorkerLost      retried
+    └ Misconfigured    a process refuses to start; nothing that is asked over HTTP raises it
 
 HTTP numbers live in `api/errors.py` alone.
 """
@@ -188,3 +189,9 @@ class WorkerLost(Unavailable):
     """A worker died and no other could take its place."""
 
     title = "Worker lost"
+
+
+class Misconfigured(DeltaqError):
+    """The deployment's settings cannot work together or with what is there; starting again does not help."""
+
+    title = "Misconfigured"

@@ -1,0 +1,51 @@
+"""What every test shares: pinned kernels, an environment without settings of the user's, and a real Redis."""
+
+from __future__ import annotations
+
+import os
+
+from workers import kernels
+
+for name in [name for name in os.environ if name.startswith("DELTAQ_") and name != "DELTAQ_KERNELS"]:
+    del os.environ[name]
+kernels.pin()  # before anything imports NumPy
+for name in ("NO_PROXY", "no_proxy"):  # a test talks to loopback alone
+    os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1,localhost,::1")))
+
+import shutil  # noqa: E402
+import tempfile  # noqa: E402
+from collections.abc import Iterator  # noqa: E402
+from pathlib import Path  # noqa: E402
+
+import pytest  # noqa: E402
+import redis  # noqa: E402
+from hypothesis import settings  # noqa: E402
+
+from service.redis_server import RedisServer  # noqa: E402
+
+# Two busy cores make the first example slow; what hangs is found by the time limit of each test.
+settings.register_profile("deltaq", deadline=None)
+settings.load_profile("deltaq")
+
+
+@pytest.fixture(scope="session")
+def runtime_dir() -> Iterator[Path]:
+    """A folder with a path short enough for sockets; pytest's own are too long below some homes."""
+    folder = Path(tempfile.mkdtemp(prefix="deltaq-test-", dir="/tmp"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def redis_server(runtime_dir: Path) -> Iterator[RedisServer]:
+    """The real server, started once with the settings that deltaq gives it."""
+    with RedisServer(runtime_dir / "data", runtime_dir) as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """The address of a real, empty Redis."""
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    return redis_server.url
