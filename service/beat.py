@@ -1,0 +1,87 @@
+"""The beat of a running job: one thread beside the training, each quarter of a second, off the steps' path.
+
+It renews the lease, writes progress and finished epochs, and brings back what is asked of the job. While Redis does
+not answer it tries again and training goes on; what it finds about the lease stands in attributes that a step may
+read at no cost. Knows no training and no Ray.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, TypeVar
+
+from service.errors import LeaseLost, StoreUnavailable
+from service.jobs import Lease
+from service.queue import Queue
+
+T = TypeVar("T")
+RETRY_S = 0.2
+
+
+class Beat:
+    """Use as a context: beats from entry to exit. `lost` and `requested` are what the last beats brought."""
+
+    def __init__(self, queue: Queue, lease: Lease, interval_s: float, progress: Callable[[], dict[str, Any]]) -> None:
+        self.lost = False
+        self.requested: str | None = None
+        self._queue = queue
+        self._lease = lease
+        self._interval_s = interval_s
+        self._progress = progress
+        self._rows: deque[dict[str, Any]] = deque()
+        self._recording = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"beat-{lease.job_id}", daemon=True)
+
+    def __enter__(self) -> Beat:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def add_row(self, row: dict[str, Any]) -> None:
+        """Have an epoch's metrics recorded with the next beat."""
+        self._rows.append(row)
+
+    def flush(self) -> None:
+        """Record every row added, now: what follows (a checkpoint, the end) must not overtake them.
+
+        Raises: LeaseLost.
+        """
+        self.insist(self._record_rows)
+
+    def insist(self, write: Callable[[], T]) -> T:
+        """Do a write that may be repeated, again until Redis takes it.
+
+        Raises: LeaseLost.
+        """
+        while True:
+            try:
+                return write()
+            except StoreUnavailable:
+                time.sleep(RETRY_S)
+            except LeaseLost:
+                self.lost = True
+                raise
+
+    def _run(self) -> None:
+        while not self.lost and not self._stop.wait(self._interval_s):
+            try:
+                self._record_rows()
+                self.requested = self._queue.beat(self._lease, self._progress())
+            except StoreUnavailable:
+                continue  # training goes on; the lease is the leader's to judge
+            except LeaseLost:
+                self.lost = True
+
+    def _record_rows(self) -> None:
+        with self._recording:
+            while self._rows:
+                self._queue.record_epoch(self._lease, self._rows[0])
+                self._rows.popleft()

@@ -1,0 +1,70 @@
+"""Checkpoints: a training's arrays and state as one safetensors file, written between two steps.
+
+A file is written under a name that only its writer can use (job, token, step) and exists once the job's record names
+it; what is read back is compared with the SHA-256 that the record holds. Knows files, not when to write one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+from safetensors.numpy import load, save
+
+from service.artifacts import Artifacts
+from service.errors import StoreUnavailable
+from service.jobs import CheckpointRef, Lease
+from service.training import Training, TrainingState
+
+FORMAT = 1
+
+
+def save_checkpoint(training: Training, lease: Lease, artifacts: Artifacts, fingerprint: dict[str, Any]) -> CheckpointRef:
+    """Write the training as it stands; the answer is what the record must name for it to exist.
+
+    Raises: StoreUnavailable.
+    """
+    server = training.server
+    arrays = {"parameters": server.parameters.flat}
+    arrays |= {f"optimizer.{number}": array for number, array in enumerate(server.optimizer_state)}
+    if training.best is not None:
+        arrays["best"] = training.best
+    state = {"format": FORMAT, "version": server.version, "state": asdict(training.state)}
+    content = save(arrays, metadata={"deltaq": orjson.dumps(state).decode()})
+    path = f"checkpoints/{lease.job_id}/{lease.token}-{server.version}.safetensors"
+    sha256 = artifacts.write(path, content)
+    return CheckpointRef(path=path, sha256=sha256, step=server.version, fingerprint=fingerprint)
+
+
+def restore_checkpoint(training: Training, reference: CheckpointRef, artifacts: Artifacts) -> None:
+    """Put a training back to where the checkpoint was written.
+
+    Raises: StoreUnavailable when the file cannot be read or is not the one that was recorded.
+    """
+    content = artifacts.read(reference.path)
+    if hashlib.sha256(content).hexdigest() != reference.sha256:
+        raise StoreUnavailable(f"Checkpoint {reference.path} is not the file that was recorded (its SHA-256 differs).")
+    arrays, head = load(content), read_metadata(content)
+    server, saved = training.server, head["state"]
+    server.parameters.flat[...] = arrays["parameters"]
+    for number, array in enumerate(server.optimizer_state):
+        array[...] = arrays[f"optimizer.{number}"]
+    best: NDArray[np.floating] | None = arrays.get("best")
+    training.best = None if best is None else best.copy()
+    server.version = head["version"]
+    training.state = TrainingState(**saved)
+
+
+def read_metadata(content: bytes) -> dict[str, Any]:
+    """The `deltaq` part of a safetensors file's header, which `safetensors.numpy.load` leaves out.
+
+    Source: the safetensors format: 8 bytes little-endian length, then a JSON header with `__metadata__`.
+    """
+    length = int.from_bytes(content[:8], "little")
+    header = orjson.loads(content[8 : 8 + length])
+    found: dict[str, Any] = orjson.loads(header["__metadata__"]["deltaq"])
+    return found

@@ -1,0 +1,165 @@
+"""Models: what a succeeded job leaves, kept as one safetensors file, and what predicts with it. Free of ray.
+
+The file holds the arrays (`W1 b1 W2 b2 …`) and, in its header, all that is needed to predict from raw rows: the
+network's shape and the transform. Knows neither the queue nor how the weights came about.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from threading import Lock
+from typing import Any, Literal
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+from safetensors.numpy import load, save
+
+from service.artifacts import Artifacts
+from service.checkpoints import read_metadata
+from service.datasets import Dataset
+from service.errors import StoreUnavailable
+from service.ids import new_id
+from service.jobs import Job, Lease
+from service.model_records import Document, ModelRecords
+from service.preparation import PreparedData
+from service.resolution import Resolution
+from service.timestamps import now
+from service.transform import Transform
+from workers.gradient_worker import BLOCK_ROWS
+from workers.mlp.architecture import Architecture, LayerShape
+from workers.mlp.network import Network
+from workers.mlp.parameters import Parameters
+
+FORMAT = 1
+MODELS_IN_MEMORY = 16
+
+DownloadFormat = Literal["npz", "safetensors"]
+
+
+def save_model(
+    job: Job,
+    lease: Lease,
+    result: Mapping[str, Any],
+    parameters: Parameters,
+    resolution: Resolution,
+    prepared: PreparedData,
+    dataset: Dataset,
+    artifacts: Artifacts,
+) -> Document:
+    """Write the model's file under a name that only this lease can use; answers the record that makes it exist.
+
+    Raises: StoreUnavailable.
+    """
+    document: Document = {
+        "id": new_id("model"),
+        "job_id": job.id,
+        "dataset_id": dataset.id,
+        "weights_sha256": result["weights_sha256"],
+        "classes": list(dataset_classes(prepared.transform)),
+        "spec": resolution.spec.model_dump(mode="json"),
+        "metrics": {name: value for name, value in result.items() if name.endswith(("_loss", "_accuracy"))},
+        "fingerprint": result["fingerprint"],
+        "created_at": now(),
+    }
+    head = {
+        "format": FORMAT,
+        "model": document,
+        "architecture": asdict(resolution.architecture),
+        "transform": prepared.transform.to_json(),
+    }
+    arrays = {name: np.ascontiguousarray(array) for name, array in parameters.named().items()}
+    content = save(arrays, metadata={"deltaq": orjson.dumps(head).decode()})
+    path = f"models/{job.id}/{lease.token}.safetensors"
+    return {**document, "path": path, "sha256": artifacts.write(path, content)}
+
+
+def dataset_classes(transform: Transform) -> Sequence[Any]:
+    """The labels in the order of output units, as they were uploaded; none for regression."""
+    return transform.classes
+
+
+class Model:
+    """A trained network with its transform: raw rows in, predictions out."""
+
+    def __init__(self, content: bytes) -> None:
+        head = read_metadata(content)
+        shape = head["architecture"]
+        self.document: Document = head["model"]
+        self.architecture = Architecture(**{**shape, "layers": tuple(LayerShape(**layer) for layer in shape["layers"])})
+        self.transform = Transform.from_json(head["transform"])
+        self.arrays: dict[str, NDArray[np.floating]] = load(content)
+        self._parameters = Parameters(self.architecture)
+        for name, array in self._parameters.named().items():
+            array[...] = self.arrays[name]
+
+    def predict(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
+        """Predict raw rows, lists in the order of the features or `{column: value}` each.
+
+        Raises: BadData naming row, column, value and what is allowed.
+        """
+        inputs = np.asarray(self.transform.apply(rows), self.architecture.dtype)
+        return self.transform.outputs(self.forward(inputs))
+
+    def forward(self, inputs: NDArray[np.floating]) -> NDArray[np.floating]:
+        """The network's outputs, in blocks of 256 rows as in evaluation, so that the bits are the evaluation's.
+
+        Shapes: (rows, inputs) → (rows, outputs).
+        """
+        network = Network(self.architecture, BLOCK_ROWS)
+        outputs = np.empty((len(inputs), self.architecture.layers[-1].units), self.architecture.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is answered as null
+            for start in range(0, len(inputs), BLOCK_ROWS):
+                block = slice(start, start + BLOCK_ROWS)
+                outputs[block] = network.forward(self._parameters, np.ascontiguousarray(inputs[block]))
+        return outputs
+
+
+class ModelStore:
+    """The models of all tenants; keeps the latest used ones in memory."""
+
+    def __init__(self, records: ModelRecords, artifacts: Artifacts) -> None:
+        self.records = records
+        self._artifacts = artifacts
+        self._loaded: OrderedDict[str, Model] = OrderedDict()
+        self._lock = Lock()
+
+    def load(self, tenant: str, model_id: str) -> Model:
+        """A model ready to predict. Raises: ModelNotFound, StoreUnavailable."""
+        record = self.records.get(tenant, model_id)
+        with self._lock:
+            if model_id in self._loaded:
+                self._loaded.move_to_end(model_id)
+                return self._loaded[model_id]
+        model = Model(self._content(record))
+        with self._lock:
+            self._loaded[model_id] = model
+            while len(self._loaded) > MODELS_IN_MEMORY:
+                self._loaded.popitem(last=False)
+        return model
+
+    def download(self, tenant: str, model_id: str, form: DownloadFormat) -> bytes:
+        """The model as a file: the arrays by name, `W` as inputs × units. Raises: ModelNotFound, StoreUnavailable."""
+        content = self._content(self.records.get(tenant, model_id))
+        if form == "safetensors":
+            return content
+        file = io.BytesIO()
+        np.savez(file, **load(content))  # type: ignore[arg-type]  # the stubs take the names for its other parameters
+        return file.getvalue()
+
+    def delete(self, tenant: str, model_id: str) -> None:
+        """Forget a model, then its file. Raises: ModelNotFound."""
+        record = self.records.delete(tenant, model_id)
+        with self._lock:
+            self._loaded.pop(model_id, None)
+        self._artifacts.delete(record["path"])
+
+    def _content(self, record: Document) -> bytes:
+        content = self._artifacts.read(record["path"])
+        if hashlib.sha256(content).hexdigest() != record["sha256"]:
+            raise StoreUnavailable(f"The file of model {record['id']} is not the one that was recorded.")
+        return content

@@ -1,0 +1,41 @@
+"""The parameter server: combines gradients in a fixed order, applies the update, counts the version.
+
+It alone holds what training changes (weights and the optimizer's state); the workers behind its transport keep
+nothing. Knows neither Redis nor the queue, and not where its workers run.
+"""
+
+from __future__ import annotations
+
+from workers.mlp.architecture import Architecture
+from workers.mlp.initializers import initialize
+from workers.mlp.network import BatchSums
+from workers.mlp.optimizers import SGD
+from workers.mlp.parameters import Parameters
+from workers.transport import Transport
+
+
+class ParameterServer:
+    """Weights v → gradient sums of all shards → average → optimizer step → weights v + 1."""
+
+    def __init__(self, architecture: Architecture, optimizer: SGD, transport: Transport, seed: int) -> None:
+        self.parameters = Parameters(architecture)
+        initialize(self.parameters, architecture, seed)
+        self.optimizer_state = optimizer.state(self.parameters)
+        self.version = 0
+        self.transport = transport
+        self._optimizer = optimizer
+        self._gradient = Parameters(architecture)
+
+    def step(self, epoch: int, step: int) -> BatchSums:
+        """Do one update; answers the mini-batch's sums before it.
+
+        Raises: WorkersLost, with nothing changed: the step can be done again.
+        """
+        sums = self.transport.gradient(self.parameters, epoch, step, self._gradient)
+        self._optimizer.update(self.parameters, self._gradient, float(sums.weight), self.optimizer_state)
+        self.version += 1
+        return sums
+
+    def evaluate(self) -> BatchSums | None:
+        """The validation part's sums with the weights as they are; None without a validation part."""
+        return self.transport.evaluate(self.parameters)

@@ -1,0 +1,161 @@
+"""The scheduler: a reconcile loop between what Redis says should run and what runs on Ray.
+
+It keeps nothing that is not in Redis or in the actors themselves: killed and started again, it finds its actors by
+name and asks them what they serve. One scheduler leads; another waits until the leader's beat stands still. Knows no
+mathematics and no HTTP.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Iterable
+from types import FrameType
+
+import ray
+import structlog
+
+from service.errors import LeaseLost, StoreUnavailable
+from service.lease_watch import LeaseWatch
+from service.pool import Pool
+from service.queue import ClaimedJob, Queue, RunningJob
+from service.runner import Work
+from service.settings import Settings
+from service.store import Store
+
+log = structlog.get_logger()
+
+NAMESPACE = "deltaq"
+LEAD_S = 3.0  # how long a leader's beat must stand still before another may lead
+TICK_S = 0.5  # how long to sleep when nothing wakes the loop: deaths of idle actors are noticed in this time
+CONNECT_S = 60.0  # a wrong token or address makes Ray try for ever
+DRAIN_S = 10.0
+PUBLISH_S = 1.0
+
+
+class Scheduler:
+    """Leads, or waits to lead. Nothing connects at construction."""
+
+    def __init__(self, settings: Settings, queue: Queue) -> None:
+        self._settings = settings
+        self._queue = queue
+        self._token = secrets.token_hex(16)
+        self._claim_token = secrets.token_hex(16)
+        self._watch = LeaseWatch(settings.lease_s)
+        self._epoch: int | None = None
+        self._pool: Pool | None = None
+        self._published = 0.0
+
+    def tick(self) -> None:
+        """One look at everything; sleeps until there is something to do, or a little while.
+
+        Raises: StoreUnavailable.
+        """
+        epoch = self._queue.lead(self._token, LEAD_S)
+        if epoch is None:
+            self._epoch = self._pool = None
+            time.sleep(TICK_S / 2)
+            return
+        if epoch != self._epoch or self._pool is None:
+            log.info("leading", epoch=epoch)
+            self._epoch, self._pool = epoch, Pool(self._settings, epoch)
+        try:
+            self._reconcile(self._pool, epoch)
+        except LeaseLost as lost:
+            log.warning("no longer leading", detail=lost.detail)
+            self._epoch = self._pool = None
+            return
+        self._queue.wait_for_work(TICK_S)
+
+    def stop(self) -> None:
+        """Have running jobs go back into the queue with a checkpoint, and give up the lead."""
+        if self._pool is not None:
+            self._pool.drain(DRAIN_S)
+            self._queue.resign(self._token)
+
+    def _reconcile(self, pool: Pool, epoch: int) -> None:
+        pool.refresh()
+        running = {entry.lease: entry for entry in self._queue.running()}
+        if pool.serving().keys() - running.keys():
+            pool.refresh(wait_s=0.2)  # a job has ended: its runner is free in a moment
+        if pool.settled:
+            self._rescue(pool, epoch, running.values())
+            self._claim(pool, epoch)
+        self._publish(pool, epoch)
+
+    def _rescue(self, pool: Pool, epoch: int, running: Iterable[RunningJob]) -> None:
+        """Take back the jobs whose runner is gone, or silent for longer than a lease."""
+        serving = pool.serving()
+        for entry in running:
+            runner = serving.get(entry.lease)
+            if runner is None:
+                self._expire(entry, epoch, None, "The job's runner died.")
+            elif self._watch.stale(entry.lease, entry.beat):
+                pool.kill(runner)
+                self._expire(entry, epoch, entry.beat, f"The job's runner was silent for {self._settings.lease_s:g} s.")
+        self._watch.forget_all_but(serving)
+
+    def _expire(self, entry: RunningJob, epoch: int, beat: int | None, reason: str) -> None:
+        status = self._queue.expire(entry.lease, epoch, beat=beat, reason=reason)
+        log.warning("job taken back", job=entry.lease.job_id, reason=reason, status=status)
+
+    def _claim(self, pool: Pool, epoch: int) -> None:
+        while free := pool.free():
+            claimed = self._queue.claim(epoch, len(free), self._claim_token)
+            if claimed is None:
+                return
+            self._claim_token = secrets.token_hex(16)  # only now: a claim whose answer was lost is asked for again
+            self._start(pool, claimed, free)
+
+    def _start(self, pool: Pool, claimed: ClaimedJob, free: list[str]) -> None:
+        log.info("starting", job=claimed.job.id, slots=claimed.slots, attempt=claimed.job.attempt)
+        pool.lend(Work(claimed.job, claimed.lease, free[: claimed.slots]))
+        self._published = 0.0
+
+    def _publish(self, pool: Pool, epoch: int) -> None:
+        if time.monotonic() - self._published >= PUBLISH_S:
+            self._queue.publish_cluster(epoch, pool.picture())
+            self._published = time.monotonic()
+
+
+def run(settings: Settings) -> None:
+    """Schedule until SIGTERM, then drain."""
+    stopping = threading.Event()
+    connect_ray(settings)
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    scheduler = Scheduler(settings, Queue(Store(settings.redis_url or "")))
+    while not stopping.is_set():
+        try:
+            scheduler.tick()
+        except StoreUnavailable as away:
+            log.warning("waiting for Redis", detail=away.detail)
+            stopping.wait(TICK_S)
+    try:
+        scheduler.stop()
+    except StoreUnavailable as away:
+        log.warning("stopped without Redis", detail=away.detail)
+
+
+def connect_ray(settings: Settings) -> None:
+    """Attach to the Ray of `settings.ray_address`; ends the process after CONNECT_S without an answer.
+
+    Whoever started this process starts it again.
+    """
+
+    def give_up() -> None:
+        log.error("Ray does not answer; is its token right?", address=settings.ray_address, after_s=CONNECT_S)
+        os._exit(1)  # ray.init waits in native code, which no exception ends
+
+    deadline = threading.Timer(CONNECT_S, give_up)
+    deadline.daemon = True
+    deadline.start()
+    ray.init(address=settings.ray_address, namespace=NAMESPACE, log_to_driver=False, logging_level="error")
+    deadline.cancel()

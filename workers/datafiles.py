@@ -1,0 +1,62 @@
+"""The arrays that training reads: .npy files in a node's cache, fetched once and mapped read-only by every process there.
+
+Knows paths and bytes; which rows stand in them, and why, is settled before (`service.preparation`).
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+
+import fsspec
+import numpy as np
+from numpy.typing import NDArray
+
+NAMES = ("x_train", "y_train", "x_validation", "y_validation")
+
+
+@dataclass(frozen=True)
+class MappedData:
+    """Shapes: x (rows, inputs), y (rows, outputs); the validation part may have no rows."""
+
+    x_train: NDArray[np.floating]
+    y_train: NDArray[np.floating]
+    x_validation: NDArray[np.floating]
+    y_validation: NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class DataFiles:
+    """Where the four arrays are: `<artifacts>/<folder>/<name>.npy`, and the node's cache that holds copies."""
+
+    artifacts: str  # fsspec URL
+    folder: str
+    cache: str
+
+    def open(self) -> MappedData:
+        """Map the four arrays read-only, fetching what this node does not have yet."""
+        return MappedData(*(_mapped(self._local(name)) for name in NAMES))
+
+    def _local(self, name: str) -> Path:
+        filesystem, root = fsspec.url_to_fs(self.artifacts)
+        source = f"{root}/{self.folder}/{name}.npy"
+        if "file" in _protocols(filesystem.protocol):
+            return Path(source)
+        target = Path(self.cache) / self.folder / f"{name}.npy"
+        if not target.exists():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            part = target.with_suffix(f".{secrets.token_hex(8)}.part")
+            filesystem.get_file(source, str(part))
+            os.replace(part, target)  # whole or not at all: another process may be fetching the same file
+        return target
+
+
+def _protocols(protocol: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (protocol,) if isinstance(protocol, str) else protocol
+
+
+def _mapped(path: Path) -> NDArray[np.floating]:
+    array: NDArray[np.floating] = np.load(path, allow_pickle=False, mmap_mode="r")
+    return array

@@ -1,0 +1,169 @@
+"""One gradient worker: (parameters, shards of a mini-batch) → sums. Keeps nothing from step to step that could change a bit.
+
+`ShardComputer` is the computing itself and runs wherever a slot is: in a worker's own process, or in the parameter
+server's when one slot serves the job. `GradientWorker` is the actor round it; it obeys only the job whose token it
+was last given, and never an older one. Knows neither Redis nor the queue.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers import kernels
+from workers.batches import batch_rows, epoch_order, shard_slice
+from workers.datafiles import DataFiles
+from workers.mlp.architecture import Architecture
+from workers.mlp.network import BatchSums, Network
+from workers.mlp.parameters import Parameters
+from workers.place import Place
+from workers.summation import add_sums, complete_subtrees, tree_split
+
+BLOCK_ROWS = 256  # the fixed unit of evaluation: a row's bits depend on how many rows its product has
+
+
+class StaleToken(Exception):
+    """The caller's lease is not the one that this worker serves."""
+
+
+def generation(token: str) -> int:
+    """The counter of a fencing token `<counter>-<random>`; 0 for none."""
+    return int(token.partition("-")[0] or 0)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """What a worker must know to compute any shard of any step of one job."""
+
+    architecture: Architecture
+    data: DataFiles
+    batch_size: int
+    shards: int
+    seed: int
+    shuffle: bool
+
+
+@dataclass(frozen=True)
+class Partial:
+    """The sums over the complete subtree [lo, hi) of a mini-batch's shards; `gradient` is the flat vector of sums."""
+
+    lo: int
+    hi: int
+    gradient: NDArray[np.floating]
+    sums: BatchSums
+
+
+class ShardComputer:
+    """Computes the shards and evaluation blocks of one job from its mapped data."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        self.assignment = assignment
+        self._data = assignment.data.open()
+        self.rows = len(self._data.x_train)
+        batch = min(assignment.batch_size, self.rows)
+        largest = -(-batch // assignment.shards)
+        network = assignment.architecture
+        self._network = Network(network, max(largest, 1))
+        self._evaluator = Network(network, BLOCK_ROWS)
+        width = self._data.x_train.shape[1]
+        self._x = np.empty((largest, width), network.dtype)
+        self._y = np.empty((largest, self._data.y_train.shape[1]), network.dtype)
+        self._buffers: dict[int, Parameters] = {}
+        self._order: tuple[int, NDArray[np.int64]] | None = None
+
+    @property
+    def blocks(self) -> int:
+        """How many evaluation blocks the validation part has."""
+        return -(-len(self._data.x_validation) // BLOCK_ROWS)
+
+    def subtree(self, parameters: Parameters, epoch: int, step: int, lo: int, hi: int, out: Parameters) -> BatchSums | None:
+        """Sum the gradients of the shards [lo, hi), a complete subtree, into `out`; None when all of them are empty."""
+        if hi - lo == 1:
+            return self.shard(parameters, epoch, step, lo, out)
+        middle = tree_split(lo, hi)
+        left = self.subtree(parameters, epoch, step, lo, middle, out)
+        beside = self._beside(middle - lo)
+        right = self.subtree(parameters, epoch, step, middle, hi, beside if left is not None else out)
+        if left is None or right is None:
+            return left if right is None else right
+        np.add(out.flat, beside.flat, out=out.flat)
+        return add_sums(left, right)
+
+    def shard(self, parameters: Parameters, epoch: int, step: int, shard: int, out: Parameters) -> BatchSums | None:
+        """Write the gradient sums of one shard into `out`; None when it has no row."""
+        rows = self._rows_of(epoch, step, shard)
+        count = len(rows)
+        if count == 0:
+            return None
+        x, y = self._x[:count], self._y[:count]
+        np.take(self._data.x_train, rows, axis=0, out=x, mode="clip")
+        np.take(self._data.y_train, rows, axis=0, out=y, mode="clip")
+        return self._network.gradient(parameters, x, y, None, out)
+
+    def evaluate(self, parameters: Parameters, block: int) -> BatchSums:
+        """The sums of one block of 256 validation rows."""
+        rows = slice(block * BLOCK_ROWS, (block + 1) * BLOCK_ROWS)
+        return self._evaluator.sums(parameters, self._data.x_validation[rows], self._data.y_validation[rows], None)
+
+    def _beside(self, width: int) -> Parameters:
+        """The buffer in which a right half is summed while its left half, `width` shards wide, waits."""
+        if width not in self._buffers:
+            self._buffers[width] = Parameters(self.assignment.architecture)
+        return self._buffers[width]
+
+    def _rows_of(self, epoch: int, step: int, shard: int) -> NDArray[np.int64]:
+        given = self.assignment
+        if self._order is None or self._order[0] != epoch:
+            self._order = (epoch, epoch_order(self.rows, given.seed, epoch, given.shuffle))
+        batch = self._order[1][batch_rows(self.rows, given.batch_size, step)]
+        return batch[shard_slice(len(batch), given.shards, shard)]
+
+
+class GradientWorker:
+    """The actor round a `ShardComputer`: serves one job at a time, the one whose lease is the latest."""
+
+    def __init__(self) -> None:
+        kernels.check()
+        self._fingerprint = kernels.fingerprint()
+        self._token = ""
+        self._computer: ShardComputer | None = None
+
+    def prepare(self, token: str, assignment: Assignment) -> tuple[dict[str, str], int]:
+        """Get ready for a job; answers this process's kernels and how many evaluation blocks there are.
+
+        Raises: StaleToken when a later lease was served here already.
+        """
+        if generation(token) < generation(self._token):
+            raise StaleToken(f"lease {token} is over; this worker serves {self._token}")
+        self._token = token
+        self._computer = ShardComputer(assignment)
+        self._parameters = Parameters(assignment.architecture)
+        return self._fingerprint, self._computer.blocks
+
+    def gradients(self, token: str, flat: NDArray[np.floating], epoch: int, step: int, shards: list[int]) -> list[Partial]:
+        """The gradient sums of these shards, as few complete subtrees as they make. Raises: StaleToken."""
+        computer = self._take(token, flat)
+        partials = []
+        for lo, hi in complete_subtrees(shards, computer.assignment.shards):
+            out = Parameters(computer.assignment.architecture)
+            sums = computer.subtree(self._parameters, epoch, step, lo, hi, out)
+            if sums is not None:
+                partials.append(Partial(lo, hi, out.flat, sums))
+        return partials
+
+    def evaluate(self, token: str, flat: NDArray[np.floating], blocks: list[int]) -> list[tuple[int, BatchSums]]:
+        """The sums of these evaluation blocks. Raises: StaleToken."""
+        computer = self._take(token, flat)
+        return [(block, computer.evaluate(self._parameters, block)) for block in blocks]
+
+    def where(self) -> Place:
+        """Where this process is."""
+        return Place.here()
+
+    def _take(self, token: str, flat: NDArray[np.floating]) -> ShardComputer:
+        if token != self._token or self._computer is None:
+            raise StaleToken(f"lease {token} is not the one that this worker serves")
+        self._parameters.flat[...] = flat
+        return self._computer

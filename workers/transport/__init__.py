@@ -1,0 +1,9 @@
+"""How gradients and parameters travel between a parameter server and its workers.
+
+`Transport` is the whole of it: one mini-batch's gradient sums, or the validation part's sums, the same bits whoever
+computed them. `local` computes in the caller's own process; `ray_objects` asks Ray actors.
+"""
+
+from workers.transport.base import Transport, WorkersLost
+
+__all__ = ["Transport", "WorkersLost"]

@@ -1,0 +1,32 @@
+"""What every transport does, and how it says that nobody is left. Knows neither Ray nor processes."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from workers.mlp.network import BatchSums
+from workers.mlp.parameters import Parameters
+
+
+class WorkersLost(Exception):
+    """Every worker of the gang died: there is nobody left to compute a shard."""
+
+
+class Transport(Protocol):
+    """The parameter server's view of the workers that serve one job."""
+
+    def gradient(self, parameters: Parameters, epoch: int, step: int, out: Parameters) -> BatchSums:
+        """Sum one mini-batch's gradients into `out` by the fixed tree over its shards.
+
+        Raises: WorkersLost.
+        """
+
+    def evaluate(self, parameters: Parameters) -> BatchSums | None:
+        """The validation part's sums by the fixed tree over its blocks; None without a validation part.
+
+        Raises: WorkersLost.
+        """
+
+    @property
+    def workers(self) -> int:
+        """How many workers serve the job now."""

@@ -1,0 +1,123 @@
+"""The transport over Ray: parameters go out as one object, each worker answers with the sums of complete subtrees.
+
+A worker that dies is left behind within the step: its shards are computed by the others, and since the fixed tree
+is over shard numbers the bits do not show who computed what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError
+
+from workers.gradient_worker import Assignment, Partial
+from workers.mlp.network import BatchSums
+from workers.mlp.parameters import Parameters
+from workers.summation import add_sums, combine, tree_split
+from workers.transport.base import WorkersLost
+
+
+def connect(names: Sequence[str], token: str, assignment: Assignment, fingerprint: dict[str, str]) -> RayTransport:
+    """Prepare the named workers for the job under `token`; those that are dead or compute with other kernels stay out.
+
+    Raises: WorkersLost when none is left.
+    """
+    asked = [(worker, worker.prepare.remote(token, assignment)) for name in names for worker in _find(name)]
+    gang, blocks = [], 0
+    for worker, answer in asked:
+        try:
+            kernels, blocks = ray.get(answer)
+        except RayActorError:
+            continue
+        if kernels == fingerprint:
+            gang.append(worker)
+    if not gang:
+        raise WorkersLost(f"none of the workers {', '.join(names)} can serve the job")
+    return RayTransport(gang, token, assignment.shards, blocks)
+
+
+def _find(name: str) -> list[Any]:
+    try:
+        return [ray.get_actor(name)]
+    except ValueError:  # it died and its name is free
+        return []
+
+
+class RayTransport:
+    """Asks a gang of `GradientWorker` actors, all prepared for the job under `token`."""
+
+    def __init__(self, gang: Sequence[Any], token: str, shards: int, blocks: int) -> None:
+        self._gang = list(gang)
+        self._token = token
+        self._shards = shards
+        self._blocks = blocks
+
+    @property
+    def workers(self) -> int:
+        """How many workers are alive."""
+        return len(self._gang)
+
+    def gradient(self, parameters: Parameters, epoch: int, step: int, out: Parameters) -> BatchSums:
+        """Sum one mini-batch's gradients into `out`."""
+        sent = ray.put(parameters.flat)
+
+        def ask(worker: Any, shards: Sequence[int]) -> Any:
+            return worker.gradients.remote(self._token, sent, epoch, step, list(shards))
+
+        partials: list[Partial] = self._gather(range(self._shards), ask)
+        return sum_partials({(part.lo, part.hi): part for part in partials}, 0, self._shards, out)
+
+    def evaluate(self, parameters: Parameters) -> BatchSums | None:
+        """The validation part's sums."""
+        sent = ray.put(parameters.flat)
+
+        def ask(worker: Any, blocks: Sequence[int]) -> Any:
+            return worker.evaluate.remote(self._token, sent, list(blocks))
+
+        answers: list[tuple[int, BatchSums]] = self._gather(range(self._blocks), ask)
+        return combine(dict(answers), 0, self._blocks, add_sums)
+
+    def _gather(self, units: Sequence[int], ask: Callable[[Any, Sequence[int]], Any]) -> list[Any]:
+        """Have every unit computed by somebody; what a worker that died was asked is asked of the rest."""
+        answers: list[Any] = []
+        missing = list(units)
+        while missing:
+            if not self._gang:
+                raise WorkersLost("no worker of the gang is alive")
+            asked = [(worker, part, ask(worker, part)) for worker, part in zip(self._gang, _parts(missing, len(self._gang)), strict=True) if part]
+            missing = []
+            for worker, part, answer in asked:
+                try:
+                    answers.extend(ray.get(answer))
+                except RayActorError:
+                    self._gang.remove(worker)
+                    missing.extend(part)
+        return answers
+
+
+def sum_partials(parts: dict[tuple[int, int], Partial], lo: int, hi: int, out: Parameters) -> BatchSums:
+    """Add up complete subtrees by the fixed tree into `out`. The answers' own arrays take the sums on the way."""
+    whole = _sum(parts, lo, hi)
+    assert whole is not None, "a mini-batch has at least one row"
+    out.flat[...] = whole.gradient
+    return whole.sums
+
+
+def _sum(parts: dict[tuple[int, int], Partial], lo: int, hi: int) -> Partial | None:
+    if (lo, hi) in parts:
+        return parts[lo, hi]
+    if hi - lo == 1:
+        return None  # an empty shard
+    middle = tree_split(lo, hi)
+    left, right = _sum(parts, lo, middle), _sum(parts, middle, hi)
+    if left is None or right is None:
+        return left or right
+    return Partial(lo, hi, left.gradient + right.gradient, add_sums(left.sums, right.sums))
+
+
+def _parts(units: Sequence[int], workers: int) -> list[Sequence[int]]:
+    """Cut units into one run of neighbours for each worker, so that most are complete subtrees."""
+    bounds = [len(units) * number // workers for number in range(workers + 1)]
+    return [units[lo:hi] for lo, hi in zip(bounds, bounds[1:], strict=False)]
