@@ -1,0 +1,107 @@
+"""Exception → problem document: the one table of HTTP numbers. Knows no route and no service."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from api.problems import Problem, document
+from api.responses import ProblemAnswer
+from api.validation import field_errors
+from service.errors import (
+    Conflict,
+    DeltaqError,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    QueueFull,
+    Refused,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+)
+
+
+class MalformedJSON(InvalidRequest):
+    """The body is not JSON, or a JSON that no strict reader takes."""
+
+    title = "Malformed JSON"
+
+
+class UnsupportedMediaType(Refused):
+    """The body's Content-Type is none that this call reads."""
+
+    title = "Unsupported media type"
+
+
+STATUS: dict[type[DeltaqError], int] = {
+    DeltaqError: 500,
+    MalformedJSON: 400,
+    Unauthorized: 401,
+    Forbidden: 403,
+    Refused: 403,
+    NotFound: 404,
+    Conflict: 409,
+    TooLarge: 413,
+    UnsupportedMediaType: 415,
+    InvalidRequest: 422,
+    QueueFull: 429,
+    Unavailable: 503,
+}
+
+HEADERS = {
+    401: {"WWW-Authenticate": 'Bearer realm="deltaq"'},
+    429: {"Retry-After": "5"},
+    503: {"Retry-After": "1"},
+}
+
+
+def answer(problem: Problem) -> ProblemAnswer:
+    """Write a problem as an answer."""
+    return ProblemAnswer(document(problem), problem.status, dict(problem.headers))
+
+
+def problem_of(exc: Exception, model: Any = None) -> Problem | None:
+    """Return the problem that `exc` is to a client, or None where it is a bug of ours.
+
+    `model` is what the body should have been, for the errors of a validation.
+    """
+    match exc:
+        case RequestValidationError():
+            return _invalid(exc, model)
+        case HTTPException():
+            title = HTTPStatus(exc.status_code).phrase
+            return Problem(exc.status_code, title, str(exc.detail), headers=exc.headers or {})
+        case DeltaqError() if status_of(exc) != 500:
+            return _refused(exc)
+    return None
+
+
+def status_of(exc: DeltaqError) -> int:
+    """Return the HTTP status of the nearest class in the table."""
+    return next(STATUS[kind] for kind in type(exc).__mro__ if kind in STATUS)
+
+
+def internal(request_id: str) -> Problem:
+    """Return the problem of a bug: it says where to look in the log, and nothing of what went wrong inside."""
+    detail = f"deltaq made a mistake; its log has more under request id {request_id}"
+    return Problem(500, "Internal error", detail, members={"request_id": request_id})
+
+
+def _refused(exc: DeltaqError) -> Problem:
+    status = status_of(exc)
+    detail = f"{exc.detail} ({exc.hint})" if exc.hint else exc.detail
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(exc).__name__).lower()
+    return Problem(status, exc.title, detail, f"urn:deltaq:problem:{words}", exc.errors, HEADERS.get(status, {}))
+
+
+def _invalid(exc: RequestValidationError, model: Any) -> Problem:
+    errors = field_errors(exc.errors(), exc.body, model)
+    where = ", ".join(error.pointer or "the body" for error in errors[:3])
+    more = f" and {len(errors) - 3} more" if len(errors) > 3 else ""
+    detail = f"{where}{more}: {errors[0].detail}"
+    return Problem(422, InvalidRequest.title, detail, "urn:deltaq:problem:invalid-request", errors)

@@ -1,0 +1,20 @@
+"""Query parameters and headers that several routes take."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Header, Query
+
+from service.cursors import DEFAULT_LIMIT, MAX_LIMIT
+
+Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description=f"Items a page; {DEFAULT_LIMIT} when left out")]
+Cursor = Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern=r"^[ -~]{1,255}$",
+        description="1 to 255 printable ASCII characters; kept 24 h: the same key and spec again give the same job",
+    ),
+]

@@ -1,0 +1,1 @@
+"""One module a kind of thing: parse, one call, render."""

@@ -1,0 +1,135 @@
+"""Jobs: submit, list, show, steer, and what they leave on the way."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Header, Query
+from starlette.responses import Response
+
+from api import schemas
+from api.openapi import content, problems
+from api.parameters import Cursor, IdempotencyKey, Limit
+from api.render import job_json, page_json, resolution_json
+from api.requests import Route
+from api.responses import JSONAnswer
+from api.services import Tenant, The
+from api.sse import EventStream
+from service.cursors import DEFAULT_LIMIT
+from service.jobs import Job, JobStatus
+from service.spec import JobSpec
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=Route)
+
+
+def accepted(job: Job) -> JSONAnswer:
+    """Answer that what was asked for will be done."""
+    return JSONAnswer(job_json(job), 202, {"Location": f"/v1/jobs/{job.id}"})
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=schemas.Job,
+    responses={200: {"model": schemas.DryRun, "description": "`dry_run`"}, **problems(400, 409, 413, 415)},
+)
+def submit(
+    spec: JobSpec,
+    services: The,
+    tenant: Tenant,
+    idempotency_key: IdempotencyKey = None,
+    dry_run: Annotated[bool, Query(description="Only say what the job would be")] = False,
+) -> Response:
+    """Queue a training job."""
+    if dry_run:
+        return JSONAnswer(resolution_json(services.submission.resolve(tenant, spec)))
+    return accepted(services.submission.submit(tenant, spec, idempotency_key))
+
+
+@router.get("", response_model=schemas.List[schemas.Job], responses=problems())
+def list_jobs(
+    services: The,
+    tenant: Tenant,
+    status: Annotated[JobStatus | None, Query()] = None,
+    tag: Annotated[str | None, Query(max_length=321, description="`key` or `key=value`")] = None,
+    cursor: Cursor = None,
+    limit: Limit = DEFAULT_LIMIT,
+) -> Response:
+    """List jobs, newest first."""
+    page = services.jobs.list(tenant, status=status, tag=tag, cursor=cursor, limit=limit)
+    return JSONAnswer(page_json(page, job_json))
+
+
+@router.get("/{job_id}", response_model=schemas.Job, responses=problems(404))
+def show(job_id: str, services: The, tenant: Tenant) -> Response:
+    """Show a job."""
+    return JSONAnswer(job_json(services.jobs.get(tenant, job_id)))
+
+
+@router.post("/{job_id}/cancel", status_code=202, response_model=schemas.Job, responses=problems(404, 409))
+def cancel(job_id: str, services: The, tenant: Tenant) -> Response:
+    """Cancel a job: at once while it waits, at its next step while it runs."""
+    return accepted(services.jobs.request(tenant, job_id, "cancel"))
+
+
+@router.post("/{job_id}/pause", status_code=202, response_model=schemas.Job, responses=problems(404, 409))
+def pause(job_id: str, services: The, tenant: Tenant) -> Response:
+    """Pause a job; a running one keeps a checkpoint of the step it stopped at."""
+    return accepted(services.jobs.request(tenant, job_id, "pause"))
+
+
+@router.post("/{job_id}/resume", status_code=202, response_model=schemas.Job, responses=problems(404, 409))
+def resume(job_id: str, services: The, tenant: Tenant) -> Response:
+    """Let a paused job go on from where it stopped."""
+    return accepted(services.jobs.resume(tenant, job_id))
+
+
+@router.post("/{job_id}/retry", status_code=202, response_model=schemas.Job, responses=problems(404, 409))
+def retry(
+    job_id: str,
+    services: The,
+    tenant: Tenant,
+    from_: Annotated[Literal["checkpoint", "start"], Query(alias="from")] = "checkpoint",
+) -> Response:
+    """Queue a failed or cancelled job again."""
+    return accepted(services.jobs.retry(tenant, job_id, from_))
+
+
+@router.get("/{job_id}/metrics", response_model=schemas.List[schemas.MetricsRow], responses=problems(404))
+def metrics(
+    job_id: str, services: The, tenant: Tenant, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
+) -> Response:
+    """List the metrics, one row an epoch, from the first."""
+    return JSONAnswer(page_json(services.jobs.metrics(tenant, job_id, cursor=cursor, limit=limit), _as_it_is))
+
+
+@router.get("/{job_id}/logs", response_model=schemas.List[schemas.LogLine], responses=problems(404))
+def logs(job_id: str, services: The, tenant: Tenant, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT) -> Response:
+    """List the log lines that are kept, oldest first."""
+    return JSONAnswer(page_json(services.jobs.logs(tenant, job_id, cursor=cursor, limit=limit), _as_it_is))
+
+
+@router.get(
+    "/{job_id}/events",
+    responses={
+        200: content("text/event-stream", "Server-Sent Events: `status`, `progress`, `metrics`, `log`, `snapshot`"),
+        204: {"description": "`Last-Event-ID` is the last event of an ended job"},
+        **problems(404),
+    },
+)
+async def events(
+    job_id: str,
+    services: The,
+    tenant: Tenant,
+    last_event_id: Annotated[str | None, Header(alias="Last-Event-ID", max_length=100)] = None,
+    from_query: Annotated[
+        str | None, Query(alias="last_event_id", max_length=100, description="As the header, which goes first")
+    ] = None,
+) -> Response:
+    """Follow a job: what came after an event, then each event as it comes, until the job ends."""
+    stream = await services.follower.open(tenant, job_id, last_event_id or from_query)
+    return Response(status_code=204) if stream is None else EventStream(stream)
+
+
+def _as_it_is(row: dict[str, Any]) -> dict[str, Any]:
+    return row

@@ -1,0 +1,68 @@
+"""Models: list, show, download, predict, delete."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from api import schemas
+from api.openapi import content, problems
+from api.parameters import Cursor, Limit
+from api.render import model_json, page_json
+from api.requests import Route
+from api.responses import JSONAnswer
+from api.services import Tenant, The
+from service.cursors import DEFAULT_LIMIT
+from service.errors import FieldError, TooLarge
+
+MAX_ROWS = 10_000
+BINARY = {"type": "string", "format": "binary"}
+
+router = APIRouter(prefix="/v1/models", tags=["models"], route_class=Route)
+
+
+@router.get("", response_model=schemas.List[schemas.Model], responses=problems())
+def list_models(services: The, tenant: Tenant, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT) -> Response:
+    """List models, newest first."""
+    return JSONAnswer(page_json(services.models.records.list(tenant, cursor=cursor, limit=limit), model_json))
+
+
+@router.get("/{model_id}", response_model=schemas.Model, responses=problems(404))
+def show(model_id: str, services: The, tenant: Tenant) -> Response:
+    """Show a model."""
+    return JSONAnswer(model_json(services.models.records.get(tenant, model_id)))
+
+
+@router.delete("/{model_id}", status_code=204, responses=problems(404))
+def delete(model_id: str, services: The, tenant: Tenant) -> Response:
+    """Delete a model."""
+    services.models.delete(tenant, model_id)
+    return Response(status_code=204)
+
+
+@router.get(
+    "/{model_id}/download",
+    responses={200: content("application/octet-stream", "The file", BINARY), **problems(404)},
+)
+def download(
+    model_id: str,
+    services: The,
+    tenant: Tenant,
+    form: Annotated[Literal["npz", "safetensors"], Query(alias="format")] = "safetensors",
+) -> Response:
+    """Download the weights `W1 b1 W2 b2 …` (W: inputs × units)."""
+    file = services.models.download(tenant, model_id, form)
+    # The id has been found, so it is one that we made: no quote or line break is in it.
+    disposition = {"Content-Disposition": f'attachment; filename="{model_id}.{form}"'}
+    return Response(file, media_type="application/octet-stream", headers=disposition)
+
+
+@router.post("/{model_id}/predict", response_model=schemas.Predictions, responses=problems(400, 404, 413, 415))
+def predict(model_id: str, body: schemas.PredictRequest, services: The, tenant: Tenant) -> Response:
+    """Predict raw rows; the model's own transform is applied."""
+    if len(body.rows) > MAX_ROWS:
+        error = FieldError("/rows", f"a list of {len(body.rows)}", "too many rows", f"at most {MAX_ROWS}")
+        raise TooLarge(f"rows has {len(body.rows)} rows; allowed is at most {MAX_ROWS}", errors=[error])
+    return JSONAnswer({"predictions": services.models.load(tenant, model_id).predict(body.rows)})

@@ -1,0 +1,230 @@
+"""The answers as OpenAPI documents them. Nothing is validated by them at run time: tests hold answers against them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
+
+from service.jobs import JobStatus
+from service.spec import JobSpec
+
+T = TypeVar("T")
+Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
+Label = str | int | float | bool
+
+
+class Answer(BaseModel):
+    """What every answer has in common: fields may be added."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class List(Answer, Generic[T]):
+    """A page of a list."""
+
+    items: list[T]
+    next_cursor: str | None = Field(description="Send it as `cursor` to go on; null: this was the last page")
+
+
+class FieldProblem(Answer):
+    """One field that was refused."""
+
+    pointer: str = Field(description="JSON pointer into the body; for a query parameter or a header `/` and its name")
+    value: Any = Field(description="What it held; long values are cut or described")
+    detail: str
+    allowed: Any
+
+
+class Problem(Answer):
+    """RFC 9457 problem document, at most 16 KB."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldProblem]
+
+
+class Progress(Answer):
+    """How far a job is."""
+
+    epoch: int = Field(description="Epochs done")
+    epochs: int
+    step: int = Field(description="Steps done since the job began")
+    steps: int | None
+    fraction: float
+    samples_per_s: float | None
+    eta_s: float | None
+
+
+class MetricsRow(Answer):
+    """The metrics of one epoch; more columns by task."""
+
+    epoch: int
+    train_loss: float | None
+    learning_rate: float | None
+    samples_per_s: float | None
+
+
+class Result(Answer):
+    """What a succeeded job gave."""
+
+    weights_sha256: str
+    fingerprint: dict[str, Any]
+    model_id: str
+    seconds: float
+    workers_used: int
+    best_epoch: int | None
+    stopped_by: str | None
+
+
+class JobError(Answer):
+    """Why a job failed, and what to try."""
+
+    title: str
+    detail: str
+    hint: str | None
+
+
+class JobLinks(Answer):
+    """Where to go from a job."""
+
+    self: str
+    events: str
+    metrics: str
+    logs: str
+    dataset: str
+    model: str | None
+
+
+class Job(Answer):
+    """A job; its `spec` has every auto resolved and can be submitted again as it is."""
+
+    id: str
+    status: JobStatus
+    spec: JobSpec
+    created_at: Time
+    started_at: Time | None
+    finished_at: Time | None
+    attempt: int = Field(description="How often it was started")
+    queue_position: int | None = Field(description="How many queued jobs go before it")
+    progress: Progress
+    metrics: MetricsRow | None = Field(description="The latest epoch's")
+    result: Result | None
+    warnings: list[str]
+    requested: Literal["cancel", "pause"] | None = Field(description="Asked for and not yet done")
+    error: JobError | None
+    links: JobLinks
+
+
+class DryRun(Answer):
+    """What a job would be; nothing was queued."""
+
+    spec: JobSpec
+    inputs: int
+    outputs: int
+    parameters: int
+    memory_bytes: int = Field(description="Of one worker")
+    train_rows: int
+    validation_rows: int
+    warnings: list[str]
+
+
+class LogLine(Answer):
+    """One line of a job's log."""
+
+    at: Time
+    level: Literal["debug", "info", "warning", "error"]
+    message: str
+
+
+class Column(Answer):
+    """A column of a data set."""
+
+    name: str
+    type: Literal["numeric", "categorical", "boolean", "ignore"]
+    missing: int
+    distinct: int
+
+
+class Dataset(Answer):
+    """A data set."""
+
+    id: str
+    name: str
+    rows: int
+    columns: list[Column]
+    target: str
+    task: Literal["regression", "binary", "multiclass"]
+    classes: list[Label]
+    warnings: list[str]
+    sha256: str
+    created_at: Time
+
+
+class Preview(Answer):
+    """The first rows of a data set."""
+
+    columns: list[str]
+    rows: list[list[Any]]
+
+
+class Model(Answer):
+    """A trained model."""
+
+    id: str
+    job_id: str
+    dataset_id: str
+    weights_sha256: str
+    classes: list[Label]
+    spec: JobSpec
+    metrics: dict[str, float | None]
+    created_at: Time
+
+
+_ROW = {"anyOf": [{"type": "array", "items": {}}, {"type": "object"}]}
+
+
+class PredictRequest(BaseModel):
+    """Raw rows, at most 10,000: each a list in the order of the features, or an object by column."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    # The cells are the model's to check, by column: validated here they would be walked twice.
+    rows: Annotated[list[Any], Field(min_length=1), WithJsonSchema({"type": "array", "minItems": 1, "items": _ROW})]
+
+
+class Predictions(Answer):
+    """One prediction a row: `{class, probabilities}`, or `{value}`."""
+
+    predictions: list[dict[str, Any]]
+
+
+class Cluster(Answer):
+    """The cluster as the scheduler last saw it."""
+
+    nodes: list[dict[str, Any]]
+    workers: list[dict[str, Any]]
+    queue_depth: int
+    age_s: float | None = Field(description="How old the picture is; null: there is none")
+
+
+class Part(Answer):
+    """Whether one part serves."""
+
+    ready: bool
+    detail: str
+
+
+class Ready(Answer):
+    """Whether each part serves."""
+
+    status: Literal["ready"]
+    parts: dict[str, Part]
+
+
+class Alive(Answer):
+    """The process answers."""
+
+    status: Literal["alive"]

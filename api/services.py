@@ -1,0 +1,79 @@
+"""What the routes work with: the service's parts for one deployment, made once by `create_app`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from anyio import CapacityLimiter
+from fastapi import Depends
+from starlette.requests import Request
+
+from api.following import READERS, JobFollower
+from api.wakeups import Wakeups
+from service.artifacts import Artifacts
+from service.dataset_records import DatasetRecords
+from service.errors import Misconfigured
+from service.events import Events
+from service.job_records import Jobs
+from service.model_records import ModelRecords
+from service.models import ModelStore
+from service.queue import Queue
+from service.settings import Settings
+from service.store import Store
+from service.submission import Submission
+
+UPLOADS = 2  # data sets that are read at a time
+
+
+@dataclass(frozen=True)
+class Services:
+    """The parts. Nothing connects at construction."""
+
+    settings: Settings
+    store: Store
+    jobs: Jobs
+    queue: Queue
+    datasets: DatasetRecords
+    artifacts: Artifacts
+    models: ModelStore
+    submission: Submission
+    wakeups: Wakeups
+    follower: JobFollower
+    upload_limiter: CapacityLimiter
+
+    @classmethod
+    def of(cls, settings: Settings) -> Services:
+        """Put the parts together. Raises: Misconfigured."""
+        if settings.redis_url is None:
+            raise Misconfigured("it is not said where Redis is", hint="set DELTAQ_REDIS_URL")
+        store = Store(settings.redis_url)
+        jobs, datasets, artifacts = Jobs(store), DatasetRecords(store), Artifacts(settings.artifacts_url)
+        wakeups = Wakeups(store)
+        return cls(
+            settings=settings,
+            store=store,
+            jobs=jobs,
+            queue=Queue(store),
+            datasets=datasets,
+            artifacts=artifacts,
+            models=ModelStore(ModelRecords(store), artifacts),
+            submission=Submission(jobs, datasets),
+            wakeups=wakeups,
+            follower=JobFollower(jobs, Events(store), wakeups, CapacityLimiter(READERS)),
+            upload_limiter=CapacityLimiter(UPLOADS),
+        )
+
+
+async def _services(request: Request) -> Services:  # async, so that no thread is taken for it
+    services: Services = request.app.state.services
+    return services
+
+
+async def _tenant(request: Request) -> str:
+    tenant: str = request.state.tenant  # set by the boundary, which lets nobody else in
+    return tenant
+
+
+The = Annotated[Services, Depends(_services)]
+Tenant = Annotated[str, Depends(_tenant)]

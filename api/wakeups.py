@@ -1,0 +1,99 @@
+"""One listener for a whole process: hears which jobs have new events, and wakes the streams that follow them.
+
+Knows no event and no client. A wake-up may be spurious and may, while Redis is away, be lost: who is woken looks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+from service.errors import StoreUnavailable
+from service.events import Hints
+from service.store import Store
+
+LISTEN_S = 0.5
+RECONNECT_S = 0.5
+
+log = structlog.get_logger()
+
+
+class Wakeups:
+    """Wakes asyncio readers from a thread that holds the process's one subscription."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._readers: dict[str, set[asyncio.Event]] = {}  # changed by the event loop alone
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._listen, name="wakeups", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def closed(self) -> bool:
+        """Whether streams should end."""
+        return self._stop.is_set()
+
+    def start(self) -> None:
+        """Begin to listen, in the thread of the running event loop."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+
+    def close(self) -> None:
+        """End every stream; the listener ends within LISTEN_S."""
+        self._stop.set()
+        self._wake(None)
+
+    def join(self) -> None:
+        """Wait for the listener's end."""
+        self._thread.join()
+
+    @contextmanager
+    def following(self, job_id: str) -> Iterator[asyncio.Event]:
+        """Give an event that is set when the job has news; freed at the end, whatever ends it."""
+        woken = asyncio.Event()
+        self._readers.setdefault(job_id, set()).add(woken)
+        try:
+            yield woken
+        finally:
+            readers = self._readers[job_id]
+            readers.discard(woken)
+            if not readers:
+                del self._readers[job_id]
+
+    @property
+    def readers(self) -> int:
+        """How many streams are open."""
+        return sum(map(len, self._readers.values()))
+
+    def _wake(self, job_id: str | None) -> None:
+        """Wake a job's readers; None: everybody's."""
+        groups = self._readers.values() if job_id is None else [self._readers.get(job_id, set())]
+        for readers in groups:
+            for woken in readers:
+                woken.set()
+
+    def _listen(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._hear()
+            except StoreUnavailable:
+                self._stop.wait(RECONNECT_S)
+            except Exception:  # streams would go silent for good if this thread ended
+                log.exception("the listener for events failed and goes on")
+                self._stop.wait(RECONNECT_S)
+
+    def _hear(self) -> None:
+        with Hints(self._store) as hints:
+            self._wake_from_thread(None)  # hints were lost while there was no subscription
+            while not self._stop.is_set():
+                job_id = hints.next(LISTEN_S)
+                if job_id is not None and job_id in self._readers:
+                    self._wake_from_thread(job_id)
+
+    def _wake_from_thread(self, job_id: str | None) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._wake, job_id)

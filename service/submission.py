@@ -1,0 +1,55 @@
+"""From a spec as a user wrote it to a job in the queue, or to what such a job would be. Knows no HTTP."""
+
+from __future__ import annotations
+
+import hashlib
+
+from service import strict_json
+from service.dataset_records import DatasetRecords
+from service.datasets import Dataset
+from service.errors import DatasetNotFound
+from service.job_records import Jobs
+from service.jobs import Job
+from service.refusals import unknown_dataset
+from service.resolution import Resolution, resolve
+from service.spec import JobSpec
+
+
+class Submission:
+    """The way of specs into the queue."""
+
+    def __init__(self, jobs: Jobs, datasets: DatasetRecords) -> None:
+        self._jobs = jobs
+        self._datasets = datasets
+
+    def submit(self, tenant: str, spec: JobSpec, idempotency_key: str | None = None) -> Job:
+        """Queue a job; the same key and spec again give the job that they made.
+
+        Raises: InvalidSpec; UnknownDataset; IdempotencyConflict; StoreUnavailable.
+        """
+        idempotency = None if idempotency_key is None else (idempotency_key, request_sha256(spec))
+        if idempotency is not None:
+            made = self._jobs.find_idempotent(tenant, idempotency)
+            if made is not None:  # its data set may be gone by now: the answer stays the same
+                return made
+        dataset, resolution = self._resolve(tenant, spec)
+        return self._jobs.accept(tenant, resolution.spec, dataset, resolution.warnings, idempotency)[0]
+
+    def resolve(self, tenant: str, spec: JobSpec) -> Resolution:
+        """Say what a job of this spec would be, every auto resolved; nothing is queued.
+
+        Raises: InvalidSpec; UnknownDataset.
+        """
+        return self._resolve(tenant, spec)[1]
+
+    def _resolve(self, tenant: str, spec: JobSpec) -> tuple[Dataset, Resolution]:
+        try:
+            dataset = Dataset.from_document(self._datasets.find(tenant, spec.dataset))
+        except DatasetNotFound:
+            raise unknown_dataset(spec.dataset) from None
+        return dataset, resolve(spec, dataset)
+
+
+def request_sha256(spec: JobSpec) -> str:
+    """What makes two requests the same: the fields that differ from their defaults, in whatever order and form."""
+    return hashlib.sha256(strict_json.encode(spec.model_dump(mode="json", exclude_defaults=True)).encode()).hexdigest()
