@@ -1,0 +1,162 @@
+"""Files that outlive processes, by fsspec URL: a folder here, or an object store. Knows nothing of what they hold.
+
+A file exists for others once a record names it (Redis commits, disk follows), so each is written under a path that
+only its writer uses. Paths are made of ids and digests, never of text from outside.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import fsspec
+
+from service.errors import StoreUnavailable
+
+_CHUNK_BYTES = 1 << 20
+_PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*", re.ASCII)
+
+
+class Artifacts:
+    """The artifact store at a URL; paths are relative to it, with `/` between their parts."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._filesystem, self._root = fsspec.url_to_fs(url)
+        protocol = self._filesystem.protocol
+        self._local = "file" in ((protocol,) if isinstance(protocol, str) else protocol)
+
+    def write(self, path: str, content: bytes | Path | BinaryIO) -> str:
+        """Write a file, flushed with its folder where the store is local; returns its SHA-256.
+
+        Raises: StoreUnavailable when there is no room, or the store does not answer.
+        """
+        with _source(content) as source, _answering(path):
+            return self._write_local(path, source) if self._local else self._write_remote(path, source)
+
+    def open(self, path: str) -> BinaryIO:
+        """Open a file for reading.
+
+        Raises: FileNotFoundError, StoreUnavailable.
+        """
+        with _answering(path):
+            return cast(BinaryIO, self._filesystem.open(self._full(path), "rb"))
+
+    def read(self, path: str) -> bytes:
+        """All bytes of a file.
+
+        Raises: FileNotFoundError, StoreUnavailable.
+        """
+        with self.open(path) as file, _answering(path):
+            return file.read()
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file or folder."""
+        with _answering(path):
+            return bool(self._filesystem.exists(self._full(path)))
+
+    def local_path(self, path: str) -> Path | None:
+        """Where the file lies on this machine; None when the store is elsewhere."""
+        return Path(self._full(path)) if self._local else None
+
+    def delete(self, path: str) -> None:
+        """Delete a file; one that is not there is fine.
+
+        Raises: StoreUnavailable.
+        """
+        with _answering(path):
+            try:
+                self._filesystem.rm_file(self._full(path))
+            except FileNotFoundError:
+                pass
+
+    def delete_folder(self, path: str) -> None:
+        """Delete a folder and all in it; one that is not there is fine.
+
+        Raises: StoreUnavailable.
+        """
+        with _answering(path):
+            try:
+                self._filesystem.rm(self._full(path), recursive=True)
+            except FileNotFoundError:
+                pass
+
+    def _full(self, path: str) -> str:
+        if not _PATH.fullmatch(path):
+            raise ValueError(f"{path!r} is no path of an artifact: parts of letters, digits, . _ - joined by /")
+        return f"{self._root}/{path}"
+
+    def _write_local(self, path: str, source: BinaryIO) -> str:
+        target = Path(self._full(path))
+        _make_folder(target.parent)
+        part = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
+        try:
+            with part.open("xb") as file:
+                digest = _copy(source, file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, target)  # commits nothing, but nobody meets half a file
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        _flush_folder(target.parent)
+        return digest
+
+    def _write_remote(self, path: str, source: BinaryIO) -> str:
+        full = self._full(path)
+        self._filesystem.makedirs(full.rsplit("/", 1)[0], exist_ok=True)
+        with self._filesystem.open(full, "wb") as file:
+            return _copy(source, file)
+
+
+@contextmanager
+def _source(content: bytes | Path | BinaryIO) -> Iterator[BinaryIO]:
+    if isinstance(content, bytes):
+        yield BytesIO(content)
+    elif isinstance(content, Path):
+        with content.open("rb") as file:
+            yield file
+    else:
+        yield content
+
+
+@contextmanager
+def _answering(path: str) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise StoreUnavailable(f"the artifact store cannot serve {path}: {error}") from error
+
+
+def _copy(source: BinaryIO, target: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while chunk := source.read(_CHUNK_BYTES):
+        digest.update(chunk)
+        target.write(chunk)
+    return digest.hexdigest()
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each flushed into the one that holds it."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    _flush_folder(folder.parent)
+
+
+def _flush_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

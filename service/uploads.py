@@ -1,0 +1,191 @@
+"""The life of a data set: added from an upload, previewed, deleted. Knows not how bytes are parsed: a child process does.
+
+Nothing of an upload is kept but what its record names: bytes go to a folder of their own that goes away with the
+request, the columns to the artifact store under the new id, and the record, written last, makes the data set exist.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from service import strict_json
+from service.artifacts import Artifacts
+from service.dataset_records import DatasetRecords
+from service.datasets import Column, Dataset, identity
+from service.errors import BadData, DatasetNotFound, DeltaqError, FieldError, StoreUnavailable, TooLarge
+from service.ids import is_id, new_id
+from service.ingest_process import Limits, ingest
+from service.refusals import refusal
+from service.settings import Settings
+from service.timestamps import now
+
+FORMATS: Mapping[str, str] = {
+    "text/csv": "csv",
+    "application/vnd.apache.parquet": "parquet",
+    "application/x-npz": "npz",
+}
+OVERRIDES = ("numeric", "categorical", "ignore")
+NAME_LENGTH = 200
+
+
+def add_dataset(
+    records: DatasetRecords,
+    artifacts: Artifacts,
+    settings: Settings,
+    *,
+    tenant: str,
+    name: str,
+    target: str,
+    content_type: str,
+    stream: Iterable[bytes],
+    columns: Mapping[str, str] | None = None,
+) -> tuple[Dataset, bool]:
+    """Read an upload and record it; the same upload again answers the data set that is there, and False.
+
+    Raises: BadData, TooLarge, DuplicateName, StoreUnavailable.
+    """
+    check_name(name)
+    overrides = check_overrides(columns or {})
+    kind = upload_format(content_type)
+    uploads = settings.data_dir / "uploads"
+    uploads.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=uploads) as folder:
+        source, parsed = Path(folder, "upload"), Path(folder, "columns.parquet")
+        sha256 = _spool(stream, source, settings.max_upload_bytes)
+        known = _known(records, tenant, name, identity(sha256, target, overrides))
+        if known:
+            return known, False
+        limits = Limits(settings.max_expanded_bytes, settings.upload_time_limit_s)
+        found = ingest(source, parsed, format=kind, target=target, overrides=overrides, limits=limits)
+        dataset = described(found, new_id("ds"), tenant, name, sha256, overrides)
+        artifacts.write(dataset.path, parsed)
+    return record(records, artifacts, dataset)
+
+
+def described(
+    found: Mapping[str, Any], id: str, tenant: str | None, name: str, sha256: str, overrides: Mapping[str, str]
+) -> Dataset:
+    """The data set that reading an upload found (`service.ingest_columns.Description`)."""
+    return Dataset(
+        id=id,
+        tenant=tenant,
+        name=name,
+        rows=found["rows"],
+        columns=tuple(Column.from_document(column) for column in found["columns"]),
+        target=found["target"],
+        task=found["task"],
+        classes=tuple(found["classes"]),
+        warnings=tuple(found["warnings"]),
+        sha256=sha256,
+        created_at=now(),
+        path=f"datasets/{id}/columns.parquet",
+        overrides=overrides,
+    )
+
+
+def record(records: DatasetRecords, artifacts: Artifacts, dataset: Dataset) -> tuple[Dataset, bool]:
+    """Record a data set whose file is written; where another was first, the file goes away again.
+
+    Raises: DuplicateName, StoreUnavailable.
+    """
+    try:
+        document, created = records.create(dataset.to_document(), dataset.identity)
+    except DeltaqError as error:
+        if not isinstance(error, StoreUnavailable):  # a lost answer may have been a yes
+            artifacts.delete_folder(f"datasets/{dataset.id}")
+        raise
+    kept = Dataset.from_document(document)
+    if kept.id != dataset.id:
+        artifacts.delete_folder(f"datasets/{dataset.id}")
+    return kept, created
+
+
+def delete_dataset(records: DatasetRecords, artifacts: Artifacts, tenant: str, dataset_id: str) -> None:
+    """Forget a data set, then its files and what was prepared from it.
+
+    Raises: DatasetNotFound, InUse, StoreUnavailable.
+    """
+    records.delete(tenant, dataset_id)
+    artifacts.delete_folder(f"datasets/{dataset_id}")
+
+
+def preview(dataset: Dataset, artifacts: Artifacts, rows: int = 20) -> dict[str, Any]:
+    """The first rows as they are stored: `{"columns": [name …], "rows": [[value …] …]}`; a missing value is null."""
+    from pyarrow import parquet  # heavy, and only a preview and the preparation of data need it
+
+    with artifacts.open(dataset.path) as file:
+        batch = next(parquet.ParquetFile(file).iter_batches(batch_size=rows))
+    values = [column.to_pylist() for column in batch.columns]
+    return {"columns": batch.schema.names, "rows": [list(row) for row in zip(*values, strict=True)]}
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that could not be shown, typed in a URL, or told from an id.
+
+    Raises: BadData.
+    """
+    allowed = f"1 to {NAME_LENGTH} printable characters, no / or \\, no dot or space first, no space last, not like an id"
+    plain = name.isprintable() and name == name.strip() and not set(name) & set("/\\") and not name.startswith(".")
+    if not (plain and 1 <= len(name) <= NAME_LENGTH) or is_id("ds", name):
+        shown = _shown(name)
+        error = FieldError("/name", shown, "not a name for a data set", allowed)
+        raise BadData(f"name {shown!r} cannot name a data set; allowed: {allowed}", errors=[error])
+
+
+def check_overrides(columns: Mapping[str, Any]) -> dict[str, str]:
+    """The column types asked for, each of them one that can be asked for.
+
+    Raises: BadData.
+    """
+    for column, wanted in columns.items():
+        if wanted not in OVERRIDES:
+            error = FieldError(f"/columns/{_shown(column)}", _shown(str(wanted)), "no such column type", list(OVERRIDES))
+            detail = f"columns: {_shown(str(wanted))!r} is no type for {_shown(column)!r}; allowed: {', '.join(OVERRIDES)}"
+            raise BadData(detail, errors=[error])
+    return dict(columns)
+
+
+def upload_format(content_type: str) -> str:
+    """The format of an upload by its media type; parameters such as a charset are no part of it.
+
+    Raises: BadData.
+    """
+    found = FORMATS.get(content_type.split(";")[0].strip().lower())
+    if found is None:
+        error = FieldError("/content-type", _shown(content_type), "no format that can be read", list(FORMATS))
+        raise BadData(f"Content-Type {_shown(content_type)!r} cannot be read; allowed: {', '.join(FORMATS)}", errors=[error])
+    return found
+
+
+def _shown(text: str) -> str:
+    return strict_json.printable(text[:NAME_LENGTH])
+
+
+def _spool(stream: Iterable[bytes], path: Path, limit_bytes: int) -> str:
+    digest, size = hashlib.sha256(), 0
+    try:
+        with path.open("xb") as file:
+            for chunk in stream:
+                size += len(chunk)
+                if size > limit_bytes:
+                    raise TooLarge(f"the upload has more than the {limit_bytes} bytes that are allowed")
+                digest.update(chunk)
+                file.write(chunk)
+    except OSError as error:
+        raise StoreUnavailable(f"the upload cannot be kept: {error}") from error
+    return digest.hexdigest()
+
+
+def _known(records: DatasetRecords, tenant: str, name: str, wanted: str) -> Dataset | None:
+    """The same upload, made before; asked early, so that nothing is parsed in vain."""
+    try:
+        found = Dataset.from_document(records.find(tenant, name))
+    except DatasetNotFound:
+        return None
+    if found.identity == wanted and found.tenant == tenant:
+        return found
+    raise refusal("name_taken", name, found.id)
