@@ -61,6 +61,13 @@ def descendants(root: int | None = None) -> list[int]:
     return found
 
 
+def orphans(keep: set[int]) -> list[int]:
+    """What this process adopted, with everything below it: its children that are not in `keep`, and theirs."""
+    me = os.getpid()
+    adopted = [pid for pid, parent in _parents() if parent == me and pid not in keep]
+    return [*adopted, *(below for pid in adopted for below in descendants(pid))]
+
+
 def _parents() -> Iterable[tuple[int, int]]:
     for name in os.listdir("/proc"):
         if name.isdigit():

@@ -14,14 +14,13 @@ import time
 from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Any
-
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from typing import TYPE_CHECKING, Any
 
 from service.errors import Misconfigured, StoreUnavailable
 from service.processes import die_with_parent
+
+if TYPE_CHECKING:  # importing redis takes a third of a second, which `deltaq up` need not wait for
+    from redis import Redis
 
 OLDEST_VERSION = 7  # script flags (`#!lua flags=allow-oom`) came with it
 SOCKET_PATH_LIMIT_BYTES = 107  # sun_path of <sys/un.h>, less its final zero byte
@@ -145,6 +144,10 @@ class RedisServer:
 
 def answers(url: str) -> bool:
     """Whether a Redis at `url` answers a PING now; one that still loads its data does not."""
+    import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
     client = redis.Redis.from_url(url, socket_timeout=1.0, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 0))
     try:
         return bool(client.ping())
@@ -154,7 +157,27 @@ def answers(url: str) -> bool:
         client.close()
 
 
-def check_server(client: redis.Redis) -> None:
+def check_address(url: str, deadline_s: float = 10.0) -> None:
+    """Wait for a Redis of somebody else's to answer, and check it.
+
+    Raises: Misconfigured when it does not answer, refuses the password, or is unsuitable.
+    """
+    import redis
+
+    deadline = time.monotonic() + deadline_s
+    shown = url.rpartition("@")[2]  # without a password
+    try:
+        while not answers(url):
+            if time.monotonic() > deadline:
+                raise Misconfigured(f"no Redis answers at {shown} within {deadline_s:g} s; see DELTAQ_REDIS_URL")
+            time.sleep(0.1)
+        with redis.Redis.from_url(url, decode_responses=True) as client:
+            check_server(client)
+    except (redis.RedisError, ValueError) as error:
+        raise Misconfigured(f"the Redis at {shown} (DELTAQ_REDIS_URL) cannot be used: {error}") from None
+
+
+def check_server(client: Redis) -> None:
     """Refuse a Redis that could lose what was accepted, or split the keys of one atomic step.
 
     Raises: Misconfigured that names what to set.

@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from service.errors import Misconfigured
 
 
 class Settings(BaseSettings):
@@ -43,3 +45,21 @@ class Settings(BaseSettings):
     def cache_path(self) -> Path:
         """Where this node keeps the .npy files that its processes map."""
         return self.cache_dir or self.data_dir / "cache"
+
+
+def load_settings(**flags: object) -> Settings:
+    """The settings of this process: what the flags say, then `DELTAQ_*`, then the defaults.
+
+    Raises: Misconfigured that names each variable, its value and what is allowed.
+    """
+    try:
+        return Settings(**flags)  # type: ignore[arg-type]
+    except ValidationError as error:
+        refused = (f"DELTAQ_{_name(found['loc'])} is {found['input']!r}: {found['msg']}" for found in error.errors())
+        raise Misconfigured("; ".join(refused)) from None
+    except SettingsError as error:  # a list that is no JSON
+        raise Misconfigured(f'{error}: lists are written as JSON, such as ["a", "b"]') from None
+
+
+def _name(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location).upper()

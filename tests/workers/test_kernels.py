@@ -114,7 +114,7 @@ def test_a_forced_kernel_on_a_numpy_that_crashes_with_it_is_refused() -> None:
 def test_the_fingerprint_names_what_decides_bits() -> None:
     found = kernels.fingerprint()
     assert list(found) == ["deltaq", "numpy", "openblas", "core", "kernels", "dispatch", "libc", "machine"]
-    assert all(isinstance(value, str) and value for name, value in found.items() if name != "dispatch")
+    assert all(value for name, value in found.items() if name != "dispatch")
     assert "X86_V4" not in found["dispatch"].split()
 
 

@@ -1,0 +1,46 @@
+"""`python -m service COMMAND`: pins the kernels, then becomes one of the service's processes.
+
+Each command imports what it needs and no more; what is wrong with the settings is said in one line, with exit code 78.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from service.errors import Misconfigured
+from workers import kernels
+
+COMMANDS = {
+    "up": ("service.embedded.foreground", "main", "the whole service: Redis, Ray, scheduler and API"),
+    "keeper": ("service.embedded.keeper", "main", "what `up` starts to keep the parts running"),
+    "scheduler": ("service.scheduler_process", "main", "the scheduler alone"),
+    "ray-head": ("service.ray_nodes", "head_main", "a Ray head, as the scheduler needs it"),
+    "ray-worker": ("service.ray_nodes", "worker_main", "a Ray node that offers slots"),
+}
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; answers the exit code."""
+    if not arguments or arguments[0] not in COMMANDS:
+        lines = (f"  {name:<12}{says}" for name, (_, _, says) in COMMANDS.items())
+        print("usage: python -m service COMMAND\n" + "\n".join(lines), file=sys.stderr)
+        return os.EX_USAGE
+    module, function, _ = COMMANDS[arguments[0]]
+    try:
+        kernels.pin()
+        return getattr(import_module(module), function)(arguments[1:]) or 0
+    except Misconfigured as error:
+        refused = error.detail
+    except ValueError as error:
+        if "DELTAQ_KERNELS" not in str(error):
+            raise
+        refused = str(error)
+    print(f"deltaq: {refused}", file=sys.stderr)
+    return os.EX_CONFIG
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
