@@ -1,0 +1,107 @@
+"""The client: plain dictionaries in, small objects out. Knows HTTP alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+from uuid import uuid4
+
+from deltaq.connection import Connection, Notify
+from deltaq.datasets import Datasets
+from deltaq.job import Job
+from deltaq.listing import address, items
+from deltaq.model import Model
+from deltaq.records import JobStatus
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+
+class Client:
+    """A deltaq service, as seen from Python.
+
+    `url` and `api_key` default to DELTAQ_URL and DELTAQ_API_KEY. A call whose connection was lost, and one that was
+    answered by 503, is made again for `retry_for_s` seconds; creations carry an Idempotency-Key, so that this makes
+    nothing twice. Safe to share between threads; closes its sockets at the end of a `with` block.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        api_key: str | None = None,
+        *,
+        retry_for_s: float = 30.0,
+        notify: Notify | None = None,
+    ) -> None:
+        self._connection = Connection(
+            url or os.environ.get("DELTAQ_URL") or DEFAULT_URL,
+            api_key or os.environ.get("DELTAQ_API_KEY"),
+            retry_for_s=retry_for_s,
+            notify=notify,
+        )
+        self.datasets = Datasets(self._connection)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Client({self.url!r})"
+
+    @property
+    def url(self) -> str:
+        """Where the service is."""
+        return self._connection.url
+
+    def close(self) -> None:
+        """Close the sockets."""
+        self._connection.close()
+
+    def submit(self, spec: Mapping[str, Any], *, idempotency_key: str | None = None) -> Job:
+        """Queue a training job.
+
+        Raises: InvalidRequest naming every field that was refused, Conflict where the key was used for another spec.
+        """
+        headers = {"Idempotency-Key": idempotency_key or str(uuid4())}
+        return Job(self._connection, self._connection.call("POST", address("jobs"), json=spec, headers=headers))
+
+    def dry_run(self, spec: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What a spec would become: every `auto` resolved, the number of parameters, the memory. Queues nothing.
+
+        Raises: InvalidRequest naming every field that was refused.
+        """
+        answer: Mapping[str, Any] = self._connection.call(
+            "POST", address("jobs"), params={"dry_run": "true"}, json=spec
+        )
+        return answer
+
+    def job(self, job_id: str) -> Job:
+        """One job."""
+        return Job(self._connection, self._connection.call("GET", address("jobs", job_id)))
+
+    def jobs(
+        self, *, status: JobStatus | str | None = None, tag: str | None = None, limit: int | None = None
+    ) -> Iterator[Job]:
+        """The newest jobs that match, at most `limit` of them; None: all."""
+        wanted = {"status": str(status) if status else None, "tag": tag}
+        return (
+            Job(self._connection, document)
+            for document in items(self._connection, address("jobs"), wanted, limit=limit)
+        )
+
+    def model(self, model_id: str) -> Model:
+        """One model."""
+        return Model(self._connection, self._connection.call("GET", address("models", model_id)))
+
+    def models(self, *, limit: int | None = None) -> Iterator[Model]:
+        """The newest models, at most `limit` of them; None: all."""
+        return (
+            Model(self._connection, document) for document in items(self._connection, address("models"), limit=limit)
+        )
+
+    def cluster(self) -> Mapping[str, Any]:
+        """Nodes, workers (idle, or busy on which job) and the depth of the queue."""
+        answer: Mapping[str, Any] = self._connection.call("GET", address("cluster"))
+        return answer

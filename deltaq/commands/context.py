@@ -1,0 +1,35 @@
+"""What every command has in common: the service's address, the options of the same name, the results for programs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from deltaq.client import Client
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as strict JSON.")]
+Limit = Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="A job's id.")]
+
+
+@dataclass(frozen=True)
+class Context:
+    """Where the service is; the key comes from DELTAQ_API_KEY, which no process list shows."""
+
+    url: str | None
+
+    def client(self, *, retry_for_s: float = 30.0) -> Client:
+        """Make a client that tells the person at the terminal when the connection is lost."""
+        from deltaq.client import Client
+        from deltaq.console import say
+
+        return Client(self.url, retry_for_s=retry_for_s, notify=say)
+
+
+def connect(context: typer.Context, *, retry_for_s: float = 30.0) -> Client:
+    """The client of a running command."""
+    found: Context = context.obj
+    return found.client(retry_for_s=retry_for_s)

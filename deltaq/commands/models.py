@@ -1,0 +1,129 @@
+"""Commands about models: list, predict, download."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from deltaq.commands.context import AsJson, Limit, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from deltaq.client import Client
+    from deltaq.model import Model
+    from deltaq.records import Column, Prediction
+
+ModelId = Annotated[str, typer.Argument(metavar="MODEL", help="A model's id.")]
+
+
+class Format(StrEnum):
+    """In which form a model may be downloaded."""
+
+    NPZ = "npz"
+    SAFETENSORS = "safetensors"
+
+
+def register(app: typer.Typer) -> None:
+    """Put the commands on the application."""
+    for command in (models, predict, download):
+        app.command()(command)
+
+
+def models(context: typer.Context, limit: Limit = 50, as_json: AsJson = False) -> None:
+    """List models, the newest first."""
+    from deltaq import console
+
+    with connect(context) as client:
+        records = [model.record for model in client.models(limit=limit)]
+    if as_json:
+        console.json([record.raw for record in records])
+        return
+    head = ("id", "job", "data set", "classes", "weights", "created")
+    console.table(
+        head,
+        (
+            (
+                record.id,
+                record.job_id,
+                record.dataset_id,
+                len(record.classes),
+                record.weights_sha256,
+                record.created_at,
+            )
+            for record in records
+        ),
+    )
+
+
+def predict(
+    context: typer.Context,
+    model: ModelId,
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Rows in CSV (.csv, with a head), JSON or YAML; - is standard input.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Predict each row of a file."""
+    from deltaq import console
+    from deltaq.table_rows import read_rows
+
+    with connect(context) as client:
+        found = client.model(model)
+        predictions = found.predict(read_rows(file, _columns(client, found)))
+    if as_json:
+        console.json([prediction.raw for prediction in predictions])
+    else:
+        _print(predictions)
+
+
+def _columns(client: Client, model: Model) -> Sequence[Column] | None:
+    """The columns that the model was trained on; None where its data set has been deleted."""
+    from deltaq.errors import NotFound
+
+    try:
+        return client.datasets.get(model.record.dataset_id or "").columns
+    except NotFound:
+        return None
+
+
+def _print(predictions: Sequence[Prediction]) -> None:
+    from deltaq import console
+
+    if any(prediction.probabilities for prediction in predictions):
+        console.table(
+            ("row", "class", "probability"),
+            (
+                (number, prediction.label, max(filter(None, prediction.probabilities.values()), default=None))
+                for number, prediction in enumerate(predictions)
+            ),
+        )
+    else:
+        console.table(("row", "value"), ((number, one.value) for number, one in enumerate(predictions)))
+
+
+def download(
+    context: typer.Context,
+    model: ModelId,
+    format: Annotated[Format, typer.Option(help="The form of the file.")] = Format.NPZ,  # noqa: A002
+    output: Annotated[
+        str | None, typer.Option("--output", "-o", help="Where to; MODEL.FORMAT here, - is standard output.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Save a model's weights."""
+    from deltaq import console
+
+    with connect(context) as client:
+        found = client.model(model)
+        if output == "-":
+            found.write(sys.stdout.buffer, format.value)
+            return
+        path = found.download(format.value, output)
+    if as_json:
+        console.json({"path": str(path), "weights_sha256": found.weights_sha256})
+    else:
+        console.write(f"{path}\n")

@@ -1,0 +1,231 @@
+"""One HTTP connection to a deltaq service: addresses, keys, retries, problems turned into errors.
+
+Every call that the API offers may be repeated: reads are, creations carry an Idempotency-Key that stays the same
+over their retries, and the verbs of a job answer the same when they are said twice. So a call that met a lost
+connection, or a 503, is made again until its deadline. Only a service that never answered is not waited for.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import orjson
+
+from deltaq.errors import ApiError, InvalidInput, ServiceError, UnexpectedAnswer, Unreachable, api_error
+
+_PASSING = (502, 503, 504)  # the service, or a proxy before it, is on its way back
+_TIMEOUT = httpx.Timeout(60.0, connect=10.0)
+
+Params = Mapping[str, str | int | None]
+Body = Callable[[], bytes | Iterable[bytes]]
+Notify = Callable[[str], None]  # is told, in a sentence, when the connection is lost and when it is there again
+
+
+class Backoff:
+    """How long to wait before the next try: doubling from 0.1 s to 2 s, until `give_up_s` have passed.
+
+    Units: seconds of the monotonic clock.
+    """
+
+    def __init__(self, give_up_s: float) -> None:
+        self._end = time.monotonic() + give_up_s
+        self._pause_s = 0.1
+
+    def wait(self, at_least_s: float = 0.0) -> bool:
+        """Sleep before the next try; False, at once, where the deadline comes first."""
+        pause_s = max(at_least_s, self._pause_s * random.uniform(0.75, 1.25))
+        if time.monotonic() + pause_s > self._end:
+            return False
+        time.sleep(pause_s)
+        self._pause_s = min(2.0, self._pause_s * 2)
+        return True
+
+
+class Connection:
+    """Calls the API at `url`, with `api_key` where there is one; safe to share between threads."""
+
+    def __init__(
+        self, url: str, api_key: str | None = None, *, retry_for_s: float = 30.0, notify: Notify | None = None
+    ) -> None:
+        self.url = normal_url(url)
+        self.retry_for_s = retry_for_s
+        self.notify: Notify = notify or (lambda message: None)
+        self.seen = False  # something answered here before
+        host = urlsplit(self.url).hostname or ""
+        self._http = httpx.Client(
+            base_url=self.url,
+            headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
+            timeout=_TIMEOUT,
+            mounts={f"all://{_bracketed(host)}": None} if is_loopback(host) else {},  # no proxy to ourselves
+        )
+
+    def close(self) -> None:
+        """Close the sockets."""
+        self._http.close()
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Params | None = None,
+        json: Any = None,
+        body: Body | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout_s: float | None = None,
+    ) -> Any:
+        """Make one call, again where it was lost, and return the answer's JSON (None where it is empty).
+
+        `body` makes the bytes to send afresh for each try.
+
+        Raises: ApiError, Unreachable, UnexpectedAnswer.
+        """
+        headers = dict(headers or {})
+        if json is not None:
+            encoded = encode(json)
+            body, headers["Content-Type"] = (lambda: encoded), "application/json"
+
+        def attempt() -> Any:
+            content = body() if body else None
+            timeout = _TIMEOUT if timeout_s is None else httpx.Timeout(timeout_s, connect=10.0)
+            answer = self._http.request(
+                method, path, params=present(params), content=content, headers=headers, timeout=timeout
+            )
+            return self.checked(answer)
+
+        return self._until_answered(attempt)
+
+    def stream(
+        self, path: str, *, params: Params | None = None, headers: Mapping[str, str] | None = None, read_s: float = 60.0
+    ) -> AbstractContextManager[httpx.Response]:
+        """Open one GET whose answer is read piece by piece; it is not tried again here."""
+        timeout = httpx.Timeout(read_s, connect=10.0)
+        return self._http.stream("GET", path, params=present(params), headers=headers, timeout=timeout)
+
+    def checked(self, answer: httpx.Response) -> Any:
+        """The JSON of a good answer; anything else is raised."""
+        self.seen = True
+        if answer.status_code == httpx.codes.NO_CONTENT or (answer.is_success and not answer.content):
+            return None
+        try:
+            document = orjson.loads(answer.content)
+        except orjson.JSONDecodeError:
+            document = None
+        if answer.is_success and document is not None:
+            return document
+        raise self.problem(answer, document)
+
+    def problem(self, answer: httpx.Response, document: Any) -> Exception:
+        """The error that an answer stands for; what is not JSON comes from a proxy, or from a stranger."""
+        retry_after_s = _seconds(answer.headers.get("retry-after", ""))
+        if isinstance(document, dict) and "title" in document:
+            return api_error(answer.status_code, document, retry_after_s=retry_after_s)
+        if answer.status_code in _PASSING:
+            problem = {"title": "Unavailable", "detail": answer.reason_phrase}
+            return api_error(answer.status_code, problem, retry_after_s=retry_after_s)
+        kind = answer.headers.get("content-type", "no content type")
+        return UnexpectedAnswer(
+            f"{answer.request.method} {answer.request.url} answered {answer.status_code} with {kind}: "
+            "is this a deltaq service? DELTAQ_URL says where to look"
+        )
+
+    def _until_answered(self, attempt: Callable[[], Any]) -> Any:
+        backoff = Backoff(self.retry_for_s)
+        failed = False
+        while True:
+            try:
+                answer = attempt()
+            except (httpx.TransportError, ServiceError) as error:
+                if not self.worth_repeating(error) or not backoff.wait(_retry_after_s(error)):
+                    raise self.lost(error) from error
+                if not failed:
+                    self.notify(f"{reason(error)}: trying again for {self.retry_for_s:g} s")
+                failed = True
+            else:
+                return answer
+
+    def worth_repeating(self, error: Exception) -> bool:
+        """Whether the same call may do better a moment later."""
+        if isinstance(error, ApiError):
+            return error.status in _PASSING
+        return self.seen and not isinstance(error, httpx.UnsupportedProtocol)
+
+    def lost(self, error: Exception) -> Exception:
+        """The error to raise when there are no more tries."""
+        if isinstance(error, httpx.TransportError):
+            return Unreachable(self.url, reason(error), seen=self.seen)
+        return error
+
+
+def encode(document: Any) -> bytes:
+    """Strict JSON: what is not finite is null, and NumPy's scalars and arrays become plain numbers and lists.
+
+    Raises: InvalidInput for what has no JSON.
+    """
+    try:
+        return orjson.dumps(document, default=_plain)
+    except orjson.JSONEncodeError as error:
+        raise InvalidInput(f"this cannot be sent as JSON: {error.__cause__ or error}") from error
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"a {type(value).__name__} has no JSON: {value!r}")
+
+
+def present(params: Params | None) -> dict[str, str | int]:
+    """The parameters that have a value."""
+    return {name: value for name, value in (params or {}).items() if value is not None}
+
+
+def reason(error: Exception) -> str:
+    """An error in a few words."""
+    if isinstance(error, ApiError):
+        return error.detail or error.title
+    if isinstance(error, httpx.ConnectError):
+        return "connection refused" if "refused" in str(error) else str(error) or "cannot connect"
+    if isinstance(error, httpx.TimeoutException):
+        return "no answer in time"
+    return str(error) or type(error).__name__
+
+
+def _retry_after_s(error: Exception) -> float:
+    return error.retry_after_s if isinstance(error, ApiError) else 0.0
+
+
+def _seconds(retry_after: str) -> float:
+    return float(retry_after) if retry_after.isdecimal() else 0.0
+
+
+def normal_url(url: str) -> str:
+    """The service's address with its scheme and without a final slash.
+
+    Raises: InvalidInput where it is no http or https address.
+    """
+    text = url.strip() if "://" in url else f"http://{url.strip()}"
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise InvalidInput(f"{url!r} is no address of a service: expected something like http://127.0.0.1:8000")
+    return text.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,85 @@
+"""A trained model as its owner holds it: predictions and downloads. Knows the API's paths alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any, Literal
+
+import httpx
+
+from deltaq.connection import Connection
+from deltaq.errors import Unreachable
+from deltaq.listing import address
+from deltaq.records import ModelRecord, Prediction
+from deltaq.rows import pages
+
+Format = Literal["npz", "safetensors"]
+
+
+class Model:
+    """A handle on one model; a model never changes, so `record` stays as it was read."""
+
+    def __init__(self, connection: Connection, document: Mapping[str, Any]) -> None:
+        self._connection = connection
+        self.record = ModelRecord.read(document)
+
+    def __repr__(self) -> str:
+        return f"Model({self.id!r})"
+
+    @property
+    def id(self) -> str:
+        """The model's identifier."""
+        return self.record.id
+
+    @property
+    def weights_sha256(self) -> str | None:
+        """The SHA-256 of the weights, as the job's result has it."""
+        return self.record.weights_sha256
+
+    def predict(self, rows: Any) -> list[Prediction]:
+        """Predict each row, in order; a large table goes in pages of 10,000 rows.
+
+        Shapes: rows is a list of rows (lists, or mappings of column to value), an array (rows, features) or a
+        DataFrame; raw values, the model applies its own transform.
+        Raises: InvalidInput, ApiError, Unreachable.
+        """
+        path = address("models", self.id, "predict")
+        answers = (self._connection.call("POST", path, json={"rows": page}) for page in pages(rows))
+        return [Prediction.read(document) for answer in answers for document in answer["predictions"]]
+
+    def download(self, format: Format = "npz", to: str | os.PathLike[str] | None = None) -> Path:  # noqa: A002
+        """Save the weights, by default as `<model id>.<format>` here, and return where they are.
+
+        A file is there whole or not at all.
+        """
+        path = Path(to) if to is not None else Path(f"{self.id}.{format}")
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with part.open("wb") as file:
+                self.write(file, format)
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
+        return path
+
+    def write(self, file: IO[bytes], format: Format = "npz") -> None:  # noqa: A002 (the API's own word)
+        """Write the weights into an open file.
+
+        Raises: ApiError, Unreachable.
+        """
+        path = address("models", self.id, "download")
+        try:
+            with self._connection.stream(path, params={"format": format}) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    self._connection.checked(answer)
+                for chunk in answer.iter_bytes():
+                    file.write(chunk)
+        except httpx.TransportError as error:
+            raise Unreachable(self._connection.url, str(error), seen=self._connection.seen) from error
+
+    def delete(self) -> None:
+        """Delete the model."""
+        self._connection.call("DELETE", address("models", self.id))

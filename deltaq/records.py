@@ -1,0 +1,189 @@
+"""What the API answers, as small frozen objects. Each keeps its document in `raw`, new fields included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Any, Self
+
+
+class JobStatus(StrEnum):
+    """Where a job is in its life."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def terminal(self) -> bool:
+        """Nothing more happens by itself."""
+        return self in (JobStatus.SUCCEEDED, JobStatus.FAILED, JobStatus.CANCELLED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A document of the API: the fields that this version knows, and `raw`, the whole of it."""
+
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any] | None) -> Self:
+        """Take the known fields out of a document; what is missing or null keeps its default."""
+        document = document or {}
+        known = (f.name for f in fields(cls) if f.name != "raw")
+        values = {name: document[name] for name in known if document.get(name) is not None}
+        return cls(raw=document, **cls.converted(values))
+
+    @classmethod
+    def converted(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Turn plain values into the record's own types."""
+        return values
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress(Record):
+    """How far a job is. `fraction` goes from 0 to 1, `eta_s` is in seconds."""
+
+    epoch: int | None = None
+    epochs: int | None = None
+    step: int | None = None
+    steps: int | None = None
+    fraction: float | None = None
+    samples_per_s: float | None = None
+    eta_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch(Record):
+    """One row of a job's metrics; what the job does not measure is None."""
+
+    epoch: int
+    train_loss: float | None = None
+    validation_loss: float | None = None
+    train_accuracy: float | None = None
+    validation_accuracy: float | None = None
+    learning_rate: float | None = None
+    samples_per_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobError(Record):
+    """Why a job failed, and what to try."""
+
+    title: str = "Failed"
+    detail: str = ""
+    hint: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.title}: {self.detail}" if self.detail else self.title
+        return f"{text}\n  hint: {self.hint}" if self.hint else text
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRecord(Record):
+    """A job as the service last described it."""
+
+    id: str
+    status: JobStatus
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    created_at: str | None = None
+    started_at: str | None = None
+    finished_at: str | None = None
+    attempt: int = 0
+    queue_position: int | None = None
+    progress: Progress = field(default_factory=Progress)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    result: Mapping[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    requested: str | None = None
+    error: JobError | None = None
+
+    @classmethod
+    def converted(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Read status, progress, error and warnings as their own types."""
+        readers: dict[str, Callable[[Any], Any]] = {
+            "status": JobStatus,
+            "progress": Progress.read,
+            "error": JobError.read,
+            "warnings": tuple,
+        }
+        return {name: readers[name](value) if name in readers else value for name, value in values.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Column(Record):
+    """One column of a data set."""
+
+    name: str
+    type: str = ""
+    missing: int = 0
+    distinct: int | None = None
+
+
+def _columns(documents: Any) -> tuple[Column, ...]:
+    return tuple(map(Column.read, documents))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset(Record):
+    """A data set that the service holds."""
+
+    id: str
+    name: str = ""
+    rows: int = 0
+    columns: tuple[Column, ...] = ()
+    target: str | None = None
+    task: str | None = None
+    classes: tuple[Any, ...] = ()
+    warnings: tuple[str, ...] = ()
+    sha256: str | None = None
+    created_at: str | None = None
+
+    @classmethod
+    def converted(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Read the columns as Columns and make the lists immutable."""
+        readers: dict[str, Callable[[Any], Any]] = {"classes": tuple, "warnings": tuple, "columns": _columns}
+        return {name: readers[name](value) if name in readers else value for name, value in values.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRecord(Record):
+    """A trained model as the service describes it."""
+
+    id: str
+    job_id: str | None = None
+    dataset_id: str | None = None
+    weights_sha256: str | None = None
+    classes: tuple[Any, ...] = ()
+    spec: Mapping[str, Any] = field(default_factory=dict)
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    created_at: str | None = None
+
+    @classmethod
+    def converted(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Make the list of classes immutable."""
+        return {**values, "classes": tuple(values.get("classes", ()))}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction(Record):
+    """One row's prediction: `label` and `probabilities` of a classifier, `value` of a regression."""
+
+    label: Any = None
+    probabilities: Mapping[str, float] = field(default_factory=dict)
+    value: float | None = None
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any] | None) -> Self:
+        """Read a prediction; its `class` is called `label` here, `class` being a word of Python's."""
+        document = document or {}
+        return cls(
+            raw=document,
+            label=document.get("class"),
+            probabilities=document.get("probabilities") or {},
+            value=document.get("value"),
+        )
