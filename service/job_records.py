@@ -20,6 +20,8 @@ from service.timestamps import now
 
 _WALK = 2000  # members of an index that one step looks at
 
+Verb = Literal["cancel", "pause"]
+RetryFrom = Literal["checkpoint", "start"]
 Idempotency = tuple[str, str]  # the Idempotency-Key as sent, the SHA-256 of the request that came with it
 
 
@@ -112,7 +114,7 @@ class Jobs:
             if before == "" or len(jobs) == count:
                 return Page(jobs, encode_cursor(int(before), scope) if before else None)
 
-    def request(self, tenant: str, job_id: str, verb: Literal["cancel", "pause"]) -> Job:
+    def request(self, tenant: str, job_id: str, verb: Verb) -> Job:
         """Cancel or pause: at once while it waits, at its next step while it runs. Cancel overrides pause.
 
         Raises: JobNotFound; IllegalTransition naming the state, then nothing has changed.
@@ -127,7 +129,7 @@ class Jobs:
         """
         return self._step("resume", tenant, job_id)
 
-    def retry(self, tenant: str, job_id: str, from_: Literal["checkpoint", "start"] = "checkpoint") -> Job:
+    def retry(self, tenant: str, job_id: str, from_: RetryFrom = "checkpoint") -> Job:
         """Queue a failed or cancelled job again; from the start, it forgets checkpoint, metrics and progress.
 
         Raises: JobNotFound; IllegalTransition naming the state; UnknownDataset when its data set is gone.

@@ -103,7 +103,7 @@ class Queue:
     def running(self) -> list[RunningJob]:
         """Every running job with its lease."""
         return [
-            RunningJob(Lease(job_id, token), int(beat), int(slots), int(epoch), cast("Requested", requested) or None)
+            RunningJob(Lease(job_id, token), int(beat), int(slots), int(epoch), _requested(requested))
             for job_id, token, beat, slots, epoch, requested in self._store.run("running")
         ]
 
@@ -145,7 +145,7 @@ class Queue:
         Raises: LeaseLost.
         """
         text = None if progress is None else strict_json.encode(dict(progress))
-        return cast("Requested", self._held("beat", lease, progress=text)[0]) or None
+        return _requested(self._held("beat", lease, progress=text)[0])
 
     def record_epoch(self, lease: Lease, row: Mapping[str, Any]) -> bool:
         """Record the metrics of one epoch (`row["epoch"]`, from 1); False: they were there already, and stay.
@@ -199,6 +199,10 @@ class Queue:
 
     def _end(self, script: str, lease: Lease, **arguments: str | int | None) -> list[Any]:
         return self._held(script, lease, at=now(), transitions=TRANSITIONS_LINE, **arguments)
+
+
+def _requested(word: str) -> Requested | None:
+    return cast("Requested", word) if word else None
 
 
 def _log_line(level: Level, message: str) -> str:

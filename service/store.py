@@ -134,7 +134,9 @@ class Store:
         """
         found = self.run("schema", version=SCHEMA_VERSION)[0]
         if found != SCHEMA_VERSION:
-            raise Misconfigured(f"Redis holds keys of schema version {found}; this deltaq reads version {SCHEMA_VERSION}")
+            raise Misconfigured(
+                f"Redis holds keys of schema version {found}; this deltaq reads version {SCHEMA_VERSION}"
+            )
 
     def close(self) -> None:
         """Close every connection."""
