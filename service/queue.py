@@ -1,7 +1,8 @@
 """The queue as the scheduler and the runners use it: claim, beat, record, finish. Knows no Ray and no tenant's view.
 
 Every verb that takes a lease is refused with LeaseLost unless its token is the job's present one, compared whole.
-Every verb may be repeated when its answer was lost: it does nothing twice, and answers the same.
+Every verb may be repeated when its answer was lost: it answers the same and has no second effect, but that a line
+may stand twice in the log.
 """
 
 from __future__ import annotations

@@ -145,6 +145,7 @@ class Store:
 
 @contextmanager
 def answering() -> Iterator[None]:
+    """Whatever shows within that Redis does not answer or cannot serve becomes StoreUnavailable."""
     try:
         yield
     except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError) as error:
