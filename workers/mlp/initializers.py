@@ -1,0 +1,37 @@
+"""The first weights, from a seed. Know nothing of training."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from workers.mlp.architecture import Architecture
+from workers.mlp.parameters import Parameters
+from workers.mlp.random import Purpose, philox
+
+
+def initialize(parameters: Parameters, architecture: Architecture, seed: int | Sequence[int]) -> None:
+    """Write each network's first weights: uniform in ±limit by layer, biases 0.
+
+    A population takes one seed, or one for each network; each member gets the weights of its solo run.
+    """
+    seeds = np.broadcast_to(np.asarray(seed, np.int64), parameters.networks)
+    for index in np.ndindex(parameters.networks):
+        member = parameters.member(index)
+        for layer, weights in enumerate(member.W):
+            limit = uniform_limit(architecture.layers[layer].activation, *weights.shape)
+            generator = philox(int(seeds[index]), Purpose.WEIGHTS, layer=layer)
+            weights[...] = generator.uniform(-limit, limit, weights.shape)
+        for bias in member.b:
+            bias[...] = 0
+
+
+def uniform_limit(activation: str, inputs: int, units: int) -> float:
+    """Return the limit that keeps the spread of signals from layer to layer.
+
+    Source: Glorot and Bengio (2010), eq. 16, √(6 / (inputs + units)); for relu, which passes half of its net inputs,
+    He et al. (2015), eq. 10 as a uniform distribution, √(6 / inputs).
+    """
+    return math.sqrt(6 / inputs) if activation == "relu" else math.sqrt(6 / (inputs + units))

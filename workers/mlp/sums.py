@@ -1,0 +1,53 @@
+"""What a step or an evaluation adds up over its samples. Knows outputs and targets, no weights and no gradient."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.mlp.arrays import Array
+from workers.mlp.buffers import SampleBuffers
+
+
+class BatchSums(NamedTuple):
+    """Float64 sums over samples: of w · loss, of w (1 each without weights), and of w where the class was found.
+
+    `correct` is 0 for squared_error. Of a population, an array of shape `networks` stands for each number.
+    """
+
+    loss: float
+    weight: float
+    correct: float
+
+    def plus(self, other: BatchSums) -> BatchSums:
+        """Return the sums over both."""
+        return BatchSums(self.loss + other.loss, self.weight + other.weight, self.correct + other.correct)
+
+
+def mark_right(o: Array, y: Array, samples: SampleBuffers) -> None:
+    """Mark the samples whose class was found: the largest output's, and of one unit whether it is above one half."""
+    if o.shape[-1] == 1:
+        np.greater(o[..., 0], 0.5, out=samples.answer)
+        np.greater(y[..., 0], 0.5, out=samples.target)
+    else:
+        o.argmax(axis=-1, out=samples.answer)
+        np.broadcast_to(y, o.shape).argmax(axis=-1, out=samples.target)
+    np.equal(samples.answer, samples.target, out=samples.right)
+
+
+def sum_samples(samples: SampleBuffers, weights: Array | None, classes: bool) -> BatchSums:
+    """Add up the losses and, where there are classes, the marks. The float64 buffers are used up."""
+    loss, weight = samples.loss_float64, samples.weight_float64
+    np.copyto(loss, samples.loss)
+    weight.fill(1) if weights is None else np.copyto(weight, weights)
+    np.multiply(loss, weight, out=loss)
+    weight_sum = weight.sum(axis=-1)
+    np.multiply(weight, samples.right if classes else 0, out=weight)
+    return BatchSums(number(loss.sum(axis=-1)), number(weight_sum), number(weight.sum(axis=-1)))
+
+
+def number(total: NDArray[np.float64] | np.float64) -> float:
+    """Return a network's sum as Python's float; a population's stay an array, which adds and divides as well."""
+    return cast(float, total) if np.ndim(total) else float(total)
