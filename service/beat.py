@@ -25,7 +25,9 @@ RETRY_S = 0.2
 class Beat:
     """Use as a context: beats from entry to exit. `lost` and `requested` are what the last beats brought."""
 
-    def __init__(self, queue: Queue, lease: Lease, interval_s: float, progress: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self, queue: Queue, lease: Lease, interval_s: float, progress: Callable[[], dict[str, Any] | None]
+    ) -> None:
         self.lost = False
         self.requested: str | None = None
         self._queue = queue
@@ -41,7 +43,9 @@ class Beat:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._stop.set()
         self._thread.join()
 

@@ -23,7 +23,9 @@ from service.training import Training, TrainingState
 FORMAT = 1
 
 
-def save_checkpoint(training: Training, lease: Lease, artifacts: Artifacts, fingerprint: dict[str, Any]) -> CheckpointRef:
+def save_checkpoint(
+    training: Training, lease: Lease, artifacts: Artifacts, fingerprint: dict[str, Any]
+) -> CheckpointRef:
     """Write the training as it stands; the answer is what the record must name for it to exist.
 
     Raises: StoreUnavailable.

@@ -21,7 +21,6 @@ from safetensors.numpy import load, save
 
 from service.artifacts import Artifacts
 from service.checkpoints import read_metadata
-from service.datasets import Dataset
 from service.errors import StoreUnavailable
 from service.ids import new_id
 from service.jobs import Job, Lease
@@ -48,7 +47,6 @@ def save_model(
     parameters: Parameters,
     resolution: Resolution,
     prepared: PreparedData,
-    dataset: Dataset,
     artifacts: Artifacts,
 ) -> Document:
     """Write the model's file under a name that only this lease can use; answers the record that makes it exist.
@@ -58,9 +56,9 @@ def save_model(
     document: Document = {
         "id": new_id("model"),
         "job_id": job.id,
-        "dataset_id": dataset.id,
+        "dataset_id": resolution.spec.dataset,
         "weights_sha256": result["weights_sha256"],
-        "classes": list(dataset_classes(prepared.transform)),
+        "classes": list(prepared.transform.classes),
         "spec": resolution.spec.model_dump(mode="json"),
         "metrics": {name: value for name, value in result.items() if name.endswith(("_loss", "_accuracy"))},
         "fingerprint": result["fingerprint"],
@@ -76,11 +74,6 @@ def save_model(
     content = save(arrays, metadata={"deltaq": orjson.dumps(head).decode()})
     path = f"models/{job.id}/{lease.token}.safetensors"
     return {**document, "path": path, "sha256": artifacts.write(path, content)}
-
-
-def dataset_classes(transform: Transform) -> Sequence[Any]:
-    """The labels in the order of output units, as they were uploaded; none for regression."""
-    return transform.classes
 
 
 class Model:

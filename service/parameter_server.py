@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from workers.mlp.architecture import Architecture
 from workers.mlp.initializers import initialize
-from workers.mlp.network import BatchSums
 from workers.mlp.optimizers import SGD
 from workers.mlp.parameters import Parameters
+from workers.mlp.sums import BatchSums
 from workers.transport import Transport
 
 

@@ -104,10 +104,7 @@ class Pool:
 
     def picture(self) -> dict[str, Any]:
         """Nodes and workers as `GET /v1/cluster` shows them."""
-        nodes = [
-            {"id": node["NodeID"], "address": node["NodeManagerAddress"], "alive": node["Alive"], "slots": int(node["Resources"].get("CPU", 0))}
-            for node in ray.nodes()
-        ]
+        nodes = [_describe_node(node) for node in ray.nodes()]
         return {
             "nodes": nodes,
             "workers": [_describe(member) for _, member in sorted(self.workers.items())],
@@ -144,7 +141,7 @@ class Pool:
             return
         except RayTaskError as error:
             if isinstance(error, LeaseLost):
-                raise LeaseLost(str(error.cause)) from error
+                raise LeaseLost(str(error.__cause__)) from error
             log.exception("a runner failed", actor=runner.name)
             answer = None
         if isinstance(answer, Work) and not runner.asked:
@@ -186,6 +183,11 @@ def _answered(calls: Iterable[Any], wait_s: float, *, wait_for_all: bool = False
         ray.wait(waiting, num_returns=len(waiting) if wait_for_all else 1, timeout=wait_s)
     answered: list[Any] = ray.wait(waiting, num_returns=len(waiting), timeout=0)[0]
     return answered
+
+
+def _describe_node(node: dict[str, Any]) -> dict[str, Any]:
+    slots = int(node["Resources"].get("CPU", 0))
+    return {"id": node["NodeID"], "address": node["NodeManagerAddress"], "alive": node["Alive"], "slots": slots}
 
 
 def _describe(member: Member) -> dict[str, Any]:

@@ -162,7 +162,9 @@ class Attempt:
                 self._fail(failure)
             except Exception as bug:
                 log.error("internal error", job=self.lease.job_id, trace=traceback.format_exc())
-                self._fail(TrainingFailed(f"{type(bug).__name__}: {bug}", hint="This is a fault in deltaq; see the log."))
+                self._fail(
+                    TrainingFailed(f"{type(bug).__name__}: {bug}", hint="This is a fault in deltaq; see the log.")
+                )
 
     def _train(self) -> None:
         job = self.work.job
@@ -177,14 +179,16 @@ class Attempt:
         self.saved = time.monotonic()
         training.run(self)
         training.keep_best()
-        self._succeed(training, resolution, prepared, dataset)
+        self._succeed(training, resolution, prepared)
 
     def _dataset(self) -> Dataset:
         name = self.work.job.spec.dataset
         try:
             return Dataset.from_document(self.beat.insist(lambda: self.records.get(self.work.job.tenant, name)))
         except DatasetNotFound as gone:
-            raise DataMissing(f"Data set {name} of this job is gone.", hint="Upload it again and submit a new job.") from gone
+            raise DataMissing(
+                f"Data set {name} of this job is gone.", hint="Upload it again and submit a new job."
+            ) from gone
 
     def _assemble(self, resolution: Resolution, prepared: PreparedData) -> Training:
         spec = resolution.spec
@@ -202,7 +206,7 @@ class Attempt:
         return Training(spec, server, resolution.train_rows, batch_size)
 
     def _restore(self, training: Training, reference: CheckpointRef) -> None:
-        """Go on from the checkpoint; begin again where other kernels wrote it, since the bits would belong to neither."""
+        """Go on from the checkpoint; begin again where other kernels wrote it: the bits would belong to neither."""
         if reference.fingerprint != self.fingerprint:
             reason = "The checkpoint was written with other numeric kernels than this worker's; training begins again."
             self.beat.insist(lambda: self.queue.begin_again(self.lease, reason))
@@ -249,10 +253,12 @@ class Attempt:
 
     # The ends
 
-    def _succeed(self, training: Training, resolution: Resolution, prepared: PreparedData, dataset: Dataset) -> None:
+    def _succeed(self, training: Training, resolution: Resolution, prepared: PreparedData) -> None:
         self.beat.flush()
         result = self._result(training)
-        model = save_model(self.work.job, self.lease, result, training.server.parameters, resolution, prepared, dataset, self.artifacts)
+        model = save_model(
+            self.work.job, self.lease, result, training.server.parameters, resolution, prepared, self.artifacts
+        )
         result = {**result, "model_id": model["id"]}
         self.beat.insist(lambda: self.queue.succeed(self.lease, result, model))
         if self.reference is not None:

@@ -1,4 +1,4 @@
-"""The deployment's settings: flags and `DELTAQ_*` variables. The only reader of the environment; knows no experiment."""
+"""The deployment's settings: flags and `DELTAQ_*` variables. The only reader of the environment."""
 
 from __future__ import annotations
 

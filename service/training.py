@@ -1,4 +1,4 @@
-"""The training of one job: epochs of steps, evaluation, early stopping. Everything that steers it is in `TrainingState`.
+"""The training of one job: epochs of steps, evaluation, early stopping. All that steers it is in `TrainingState`.
 
 Reads no clock that could change a bit, and knows neither Redis nor files: what happens around a step (checkpoints,
 flags, rows recorded) is its `Observer`'s. A state saved between two steps and restored goes on with the same bits.
@@ -18,7 +18,7 @@ from service.errors import Diverged
 from service.parameter_server import ParameterServer
 from service.spec import EarlyStopping, JobSpec
 from workers.batches import batch_rows, steps_per_epoch
-from workers.mlp.network import BatchSums
+from workers.mlp.sums import BatchSums
 
 DIVERGED_HINT = "Try a smaller optimizer.learning_rate, or data.scale standard and data.scale_target standard."
 

@@ -1,4 +1,4 @@
-"""The arrays that training reads: .npy files in a node's cache, fetched once and mapped read-only by every process there.
+"""The arrays that training reads: .npy files in a node's cache, fetched once and mapped by all there.
 
 Knows paths and bytes; which rows stand in them, and why, is settled before (`service.preparation`).
 """

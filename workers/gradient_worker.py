@@ -1,4 +1,4 @@
-"""One gradient worker: (parameters, shards of a mini-batch) → sums. Keeps nothing from step to step that could change a bit.
+"""One gradient worker: (parameters, shards of a mini-batch) → sums. Keeps nothing from step to step that changes a bit.
 
 `ShardComputer` is the computing itself and runs wherever a slot is: in a worker's own process, or in the parameter
 server's when one slot serves the job. `GradientWorker` is the actor round it; it obeys only the job whose token it
@@ -16,10 +16,11 @@ from workers import kernels
 from workers.batches import batch_rows, epoch_order, shard_slice
 from workers.datafiles import DataFiles
 from workers.mlp.architecture import Architecture
-from workers.mlp.network import BatchSums, Network
+from workers.mlp.network import Network
 from workers.mlp.parameters import Parameters
+from workers.mlp.sums import BatchSums
 from workers.place import Place
-from workers.summation import add_sums, complete_subtrees, tree_split
+from workers.summation import complete_subtrees, tree_split
 
 BLOCK_ROWS = 256  # the fixed unit of evaluation: a row's bits depend on how many rows its product has
 
@@ -54,6 +55,10 @@ class Partial:
     gradient: NDArray[np.floating]
     sums: BatchSums
 
+    def plus(self, right: Partial) -> Partial:
+        """The sums over this subtree and the one right of it."""
+        return Partial(self.lo, right.hi, self.gradient + right.gradient, self.sums.plus(right.sums))
+
 
 class ShardComputer:
     """Computes the shards and evaluation blocks of one job from its mapped data."""
@@ -78,7 +83,9 @@ class ShardComputer:
         """How many evaluation blocks the validation part has."""
         return -(-len(self._data.x_validation) // BLOCK_ROWS)
 
-    def subtree(self, parameters: Parameters, epoch: int, step: int, lo: int, hi: int, out: Parameters) -> BatchSums | None:
+    def subtree(
+        self, parameters: Parameters, epoch: int, step: int, lo: int, hi: int, out: Parameters
+    ) -> BatchSums | None:
         """Sum the gradients of the shards [lo, hi), a complete subtree, into `out`; None when all of them are empty."""
         if hi - lo == 1:
             return self.shard(parameters, epoch, step, lo, out)
@@ -89,7 +96,7 @@ class ShardComputer:
         if left is None or right is None:
             return left if right is None else right
         np.add(out.flat, beside.flat, out=out.flat)
-        return add_sums(left, right)
+        return left.plus(right)
 
     def shard(self, parameters: Parameters, epoch: int, step: int, shard: int, out: Parameters) -> BatchSums | None:
         """Write the gradient sums of one shard into `out`; None when it has no row."""
@@ -142,7 +149,9 @@ class GradientWorker:
         self._parameters = Parameters(assignment.architecture)
         return self._fingerprint, self._computer.blocks
 
-    def gradients(self, token: str, flat: NDArray[np.floating], epoch: int, step: int, shards: list[int]) -> list[Partial]:
+    def gradients(
+        self, token: str, flat: NDArray[np.floating], epoch: int, step: int, shards: list[int]
+    ) -> list[Partial]:
         """The gradient sums of these shards, as few complete subtrees as they make. Raises: StaleToken."""
         computer = self._take(token, flat)
         partials = []

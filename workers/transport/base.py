@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from workers.mlp.network import BatchSums
 from workers.mlp.parameters import Parameters
+from workers.mlp.sums import BatchSums
 
 
 class WorkersLost(Exception):

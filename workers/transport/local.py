@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from workers.gradient_worker import ShardComputer
-from workers.mlp.network import BatchSums
 from workers.mlp.parameters import Parameters
-from workers.summation import add_sums, combine
+from workers.mlp.sums import BatchSums
+from workers.summation import combine
 
 
 class LocalTransport:
@@ -25,4 +25,6 @@ class LocalTransport:
     def evaluate(self, parameters: Parameters) -> BatchSums | None:
         """The validation part's sums."""
         blocks = self._computer.blocks
-        return combine({block: self._computer.evaluate(parameters, block) for block in range(blocks)}, 0, blocks, add_sums)
+        return combine(
+            {block: self._computer.evaluate(parameters, block) for block in range(blocks)}, 0, blocks, BatchSums.plus
+        )

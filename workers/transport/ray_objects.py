@@ -7,15 +7,16 @@ is over shard numbers the bits do not show who computed what.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import ray
 from ray.exceptions import RayActorError
 
 from workers.gradient_worker import Assignment, Partial
-from workers.mlp.network import BatchSums
 from workers.mlp.parameters import Parameters
-from workers.summation import add_sums, combine, tree_split
+from workers.mlp.sums import BatchSums
+from workers.summation import combine, combine_subtrees
 from workers.transport.base import WorkersLost
 
 
@@ -67,7 +68,11 @@ class RayTransport:
             return worker.gradients.remote(self._token, sent, epoch, step, list(shards))
 
         partials: list[Partial] = self._gather(range(self._shards), ask)
-        return sum_partials({(part.lo, part.hi): part for part in partials}, 0, self._shards, out)
+        sums = {(partial.lo, partial.hi): partial for partial in partials}
+        whole = combine_subtrees(sums, 0, self._shards, Partial.plus)
+        assert whole is not None, "a mini-batch has at least one row"
+        out.flat[...] = whole.gradient
+        return whole.sums
 
     def evaluate(self, parameters: Parameters) -> BatchSums | None:
         """The validation part's sums."""
@@ -77,7 +82,7 @@ class RayTransport:
             return worker.evaluate.remote(self._token, sent, list(blocks))
 
         answers: list[tuple[int, BatchSums]] = self._gather(range(self._blocks), ask)
-        return combine(dict(answers), 0, self._blocks, add_sums)
+        return combine(dict(answers), 0, self._blocks, BatchSums.plus)
 
     def _gather(self, units: Sequence[int], ask: Callable[[Any, Sequence[int]], Any]) -> list[Any]:
         """Have every unit computed by somebody; what a worker that died was asked is asked of the rest."""
@@ -86,38 +91,19 @@ class RayTransport:
         while missing:
             if not self._gang:
                 raise WorkersLost("no worker of the gang is alive")
-            asked = [(worker, part, ask(worker, part)) for worker, part in zip(self._gang, _parts(missing, len(self._gang)), strict=True) if part]
+            shares = zip(list(self._gang), _shares(missing, len(self._gang)), strict=True)
+            asked = [(worker, share, ask(worker, share)) for worker, share in shares if share]
             missing = []
-            for worker, part, answer in asked:
+            for worker, share, answer in asked:
                 try:
                     answers.extend(ray.get(answer))
                 except RayActorError:
                     self._gang.remove(worker)
-                    missing.extend(part)
+                    missing.extend(share)
         return answers
 
 
-def sum_partials(parts: dict[tuple[int, int], Partial], lo: int, hi: int, out: Parameters) -> BatchSums:
-    """Add up complete subtrees by the fixed tree into `out`. The answers' own arrays take the sums on the way."""
-    whole = _sum(parts, lo, hi)
-    assert whole is not None, "a mini-batch has at least one row"
-    out.flat[...] = whole.gradient
-    return whole.sums
-
-
-def _sum(parts: dict[tuple[int, int], Partial], lo: int, hi: int) -> Partial | None:
-    if (lo, hi) in parts:
-        return parts[lo, hi]
-    if hi - lo == 1:
-        return None  # an empty shard
-    middle = tree_split(lo, hi)
-    left, right = _sum(parts, lo, middle), _sum(parts, middle, hi)
-    if left is None or right is None:
-        return left or right
-    return Partial(lo, hi, left.gradient + right.gradient, add_sums(left.sums, right.sums))
-
-
-def _parts(units: Sequence[int], workers: int) -> list[Sequence[int]]:
+def _shares(units: Sequence[int], workers: int) -> list[Sequence[int]]:
     """Cut units into one run of neighbours for each worker, so that most are complete subtrees."""
     bounds = [len(units) * number // workers for number in range(workers + 1)]
-    return [units[lo:hi] for lo, hi in zip(bounds, bounds[1:], strict=False)]
+    return [units[lo:hi] for lo, hi in pairwise(bounds)]

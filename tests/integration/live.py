@@ -1,0 +1,184 @@
+"""A whole service started as a user starts it, with its processes in reach of a test that kills them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import psutil
+
+T = TypeVar("T")
+
+START_S = 90.0
+JOB_S = 120.0
+
+
+def until(ask: Callable[[], T | None], timeout_s: float, what: str) -> T:
+    """Ask until the answer is true."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        answer = ask()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"{what}: not within {timeout_s:g} s"
+        time.sleep(0.05)
+
+
+class LiveService:
+    """`deltaq up` with a data directory of its own."""
+
+    def __init__(self, data_dir: Path, workers: int = 2, **environment: str) -> None:
+        self.data_dir = data_dir
+        self._log = (data_dir.parent / f"{data_dir.name}.log").open("ab")
+        command = [
+            sys.executable,
+            "-m",
+            "service",
+            "up",
+            "--port",
+            "0",
+            "--data-dir",
+            str(data_dir),
+            "--workers",
+            str(workers),
+        ]
+        self.process = subprocess.Popen(command, stdout=self._log, stderr=self._log, env={**os.environ, **environment})
+        self.description: dict[str, Any] = until(self._ready, START_S, "the service is ready")
+        self.http = httpx.Client(base_url=self.description["url"], timeout=10.0, trust_env=False)
+
+    def _ready(self) -> dict[str, Any] | None:
+        assert self.process.poll() is None, f"the service ended by itself; see {self._log.name}"
+        try:
+            found: dict[str, Any] = json.loads((self.data_dir / "service.json").read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+        return found if found["pid"] in (self.process.pid, *self.pids()) else None
+
+    # Over HTTP, as a user
+
+    def call(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """One call, made again while the service says that it cannot serve now."""
+
+        def ask() -> httpx.Response | None:
+            try:
+                answer = self.http.request(method, path, **arguments)
+            except httpx.TransportError:
+                return None
+            return None if answer.status_code == 503 else answer
+
+        return until(ask, START_S, f"{method} {path}")
+
+    def submit(self, spec: dict[str, Any]) -> str:
+        """Submit a job; answers its id."""
+        answer = self.call("POST", "/v1/jobs", json=spec)
+        assert answer.status_code == 202, answer.text
+        return str(answer.json()["id"])
+
+    def job(self, job_id: str) -> dict[str, Any]:
+        """The job as it is."""
+        answer = self.call("GET", f"/v1/jobs/{job_id}")
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json())
+
+    def reach(self, job_id: str, step: int) -> dict[str, Any]:
+        """Wait until the job has done so many steps."""
+
+        def there() -> dict[str, Any] | None:
+            job = self.job(job_id)
+            assert job["status"] in ("queued", "running"), job
+            return job if (job["progress"].get("step") or 0) >= step else None
+
+        return until(there, JOB_S, f"step {step}")
+
+    def finish(self, job_id: str, status: str = "succeeded") -> dict[str, Any]:
+        """Wait until the job has ended."""
+
+        def ended() -> dict[str, Any] | None:
+            job = self.job(job_id)
+            return job if job["status"] in ("succeeded", "failed", "cancelled") else None
+
+        job = until(ended, JOB_S, "the job's end")
+        assert job["status"] == status, job
+        return job
+
+    def metrics(self, job_id: str) -> list[dict[str, Any]]:
+        """Every row of the job's metrics."""
+        rows: list[dict[str, Any]] = []
+        query: dict[str, Any] = {"limit": 500}
+        while True:
+            page = self.call("GET", f"/v1/jobs/{job_id}/metrics", params=query).json()
+            rows += page["items"]
+            if page["next_cursor"] is None:
+                return rows
+            query["cursor"] = page["next_cursor"]
+
+    def pid(self, kind: str, busy: bool = True) -> int:
+        """The process of a worker or runner that serves a job (or of any)."""
+
+        def find() -> int | None:
+            members = self.call("GET", "/v1/cluster").json()[kind]
+            return next(
+                (int(one["pid"]) for one in members if one["pid"] and (one["state"] == "busy" or not busy)), None
+            )
+
+        return until(find, 30.0, f"a {kind} process")
+
+    # Its processes
+
+    def pids(self) -> list[int]:
+        """Every process below it."""
+        try:
+            return [child.pid for child in psutil.Process(self.process.pid).children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+    def part(self, *words: str) -> int:
+        """The process whose command line has all these words."""
+
+        def find() -> int | None:
+            for pid in self.pids():
+                try:
+                    line = " ".join(psutil.Process(pid).cmdline())
+                except psutil.Error:
+                    continue
+                if all(word in line for word in words):
+                    return pid
+            return None
+
+        return until(find, 30.0, f"a process {words}")
+
+    def kill(self, pid: int) -> None:
+        """SIGKILL, and make sure that it took effect."""
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: not running(pid), 10.0, f"the end of process {pid}")
+
+    def stop(self, number: int = signal.SIGTERM) -> None:
+        """End it and see that nothing is left of it."""
+        family = [self.process.pid, *self.pids()]
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        self.process.wait(30)
+        until(lambda: not any(map(running, family)), 10.0, f"the end of {family}")
+        self.http.close()
+        self._log.close()
+
+
+def running(pid: int) -> bool:
+    """Whether a process is there and not a zombie."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def shared_memory() -> set[str]:
+    """What lies in /dev/shm."""
+    return set(os.listdir("/dev/shm"))
