@@ -24,7 +24,8 @@ from hypothesis import settings  # noqa: E402
 from service.redis_server import RedisServer  # noqa: E402
 
 # Two busy cores make the first example slow; what hangs is found by the time limit of each test.
-settings.register_profile("deltaq", deadline=None)
+base = settings.get_profile("ci" if os.environ.get("CI") else "default")
+settings.register_profile("deltaq", base, deadline=None)
 settings.load_profile("deltaq")
 
 
