@@ -206,6 +206,7 @@ class Cluster(Answer):
 
     nodes: list[dict[str, Any]]
     workers: list[dict[str, Any]]
+    runners: list[dict[str, Any]]
     queue_depth: int
     age_s: float | None = Field(description="How old the picture is; null: there is none")
 

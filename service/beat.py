@@ -35,7 +35,7 @@ class Beat:
         self._interval_s = interval_s
         self._progress = progress
         self._rows: deque[dict[str, Any]] = deque()
-        self._recording = threading.Lock()
+        self._beating = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"beat-{lease.job_id}", daemon=True)
 
@@ -54,11 +54,11 @@ class Beat:
         self._rows.append(row)
 
     def flush(self) -> None:
-        """Record every row added, now: what follows (a checkpoint, the end) must not overtake them.
+        """Beat now: what follows (a checkpoint, the end) must not overtake the rows and the progress before it.
 
         Raises: LeaseLost.
         """
-        self.insist(self._record_rows)
+        self.insist(self._once)
 
     def insist(self, write: Callable[[], T]) -> T:
         """Do a write that may be repeated, again until Redis takes it.
@@ -77,15 +77,15 @@ class Beat:
     def _run(self) -> None:
         while not self.lost and not self._stop.wait(self._interval_s):
             try:
-                self._record_rows()
-                self.requested = self._queue.beat(self._lease, self._progress())
+                self._once()
             except StoreUnavailable:
                 continue  # training goes on; the lease is the leader's to judge
             except LeaseLost:
                 self.lost = True
 
-    def _record_rows(self) -> None:
-        with self._recording:
+    def _once(self) -> None:
+        with self._beating:
             while self._rows:
                 self._queue.record_epoch(self._lease, self._rows[0])
                 self._rows.popleft()
+            self.requested = self._queue.beat(self._lease, self._progress())
