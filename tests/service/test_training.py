@@ -1,0 +1,140 @@
+"""Training on the parameter server: what steers it is its state, and saving and restoring that changes no bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from service.artifacts import Artifacts
+from service.checkpoints import restore_checkpoint, save_checkpoint
+from service.errors import Diverged, StoreUnavailable
+from service.jobs import CheckpointRef, Lease
+from service.parameter_server import ParameterServer
+from service.spec import JobSpec
+from service.training import Training
+from workers.datafiles import DataFiles
+from workers.gradient_worker import Assignment, ShardComputer
+from workers.mlp.architecture import Architecture, LayerShape
+from workers.mlp.optimizers import SGD
+from workers.transport.local import LocalTransport
+
+ROWS, VALIDATION, BATCH = 150, 300, 64
+LEASE = Lease("job-aaaaaaaaaaaaaaaaaaaa", "1-00")
+
+
+class Silent:
+    """Observes a training and keeps its rows."""
+
+    def __init__(self, after_step: Callable[[], None] = lambda: None) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self._after_step = after_step
+
+    def after_step(self) -> None:
+        self._after_step()
+
+    def after_epoch(self, row: dict[str, Any]) -> None:
+        self.rows.append(row)
+
+
+class Stop(Exception):
+    """The test's own interruption."""
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> DataFiles:
+    """Two interleaved classes in six dimensions, as .npy files."""
+    generator = np.random.default_rng(7)
+    (tmp_path / "data").mkdir()
+    for part, rows in (("train", ROWS), ("validation", VALIDATION)):
+        x = generator.normal(size=(rows, 6)).astype(np.float32)
+        y = (x[:, :1] * x[:, 1:2] > 0).astype(np.float32)
+        np.save(tmp_path / "data" / f"x_{part}.npy", x)
+        np.save(tmp_path / "data" / f"y_{part}.npy", y)
+    return DataFiles(tmp_path.as_uri(), "data", str(tmp_path / "cache"))
+
+
+def begin(data: DataFiles, *, learning_rate: float = 0.1, shards: int = 3, **fields: Any) -> Training:
+    spec = JobSpec.model_validate({"dataset": "d", "data": {"task": "binary"}, "epochs": 9, **fields})
+    layers = (LayerShape(11, "tanh"), LayerShape(1, "sigmoid"))
+    architecture = Architecture(6, layers, "log_loss")
+    computer = ShardComputer(Assignment(architecture, data, BATCH, shards, seed=3, shuffle=True))
+    optimizer = SGD(learning_rate, momentum=0.9, nesterov=True)
+    server = ParameterServer(architecture, optimizer, LocalTransport(computer), seed=3)
+    return Training(spec, server, ROWS, BATCH)
+
+
+def comparable(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{name: value for name, value in row.items() if name != "samples_per_s"} for row in rows]
+
+
+@pytest.mark.parametrize("stop_at", [1, 3, 4, 9, 13])
+@pytest.mark.parametrize("stopping", [None, {"metric": "validation_loss", "patience": 2}])
+def test_a_checkpoint_at_any_step_goes_on_with_the_same_bits(
+    data: DataFiles, tmp_path: Path, stop_at: int, stopping: dict[str, Any] | None
+) -> None:
+    whole, observed = begin(data, early_stopping=stopping), Silent()
+    whole.run(observed)
+    whole.keep_best()
+
+    def interrupt() -> None:
+        if first.steps_done == stop_at:
+            raise Stop
+
+    first, before = begin(data, early_stopping=stopping), Silent(interrupt)
+    with pytest.raises(Stop):
+        first.run(before)
+    artifacts = Artifacts((tmp_path / "artifacts").as_uri())
+    reference = save_checkpoint(first, LEASE, artifacts, {"numpy": "x"})
+    second, after = begin(data, early_stopping=stopping), Silent()
+    restore_checkpoint(second, reference, artifacts)
+    second.run(after)
+    second.keep_best()
+    assert reference.step == stop_at
+    assert second.server.parameters.sha256() == whole.server.parameters.sha256()
+    assert second.steps_done == whole.steps_done
+    assert comparable(before.rows + after.rows) == comparable(observed.rows)
+
+
+def test_a_checkpoint_that_is_not_the_recorded_one_is_refused(data: DataFiles, tmp_path: Path) -> None:
+    training = begin(data)
+    artifacts = Artifacts((tmp_path / "artifacts").as_uri())
+    reference = save_checkpoint(training, LEASE, artifacts, {})
+    torn = CheckpointRef(reference.path, "0" * 64, reference.step, {})
+    with pytest.raises(StoreUnavailable, match="SHA-256"):
+        restore_checkpoint(training, torn, artifacts)
+
+
+def test_early_stopping_keeps_the_weights_of_the_best_epoch(data: DataFiles) -> None:
+    training, observed = begin(data, epochs=60, early_stopping={"patience": 3}, learning_rate=1.0), Silent()
+    training.run(observed)
+    losses = [row["validation_loss"] for row in observed.rows]
+    best = int(np.argmin(losses))
+    assert training.state.stopped
+    assert len(losses) == best + 1 + 3
+    assert training.state.best_epoch == best + 1
+    training.keep_best()
+    sums = training.server.evaluate()
+    assert sums is not None
+    assert sums.loss / sums.weight == losses[best]
+
+
+def test_a_loss_that_is_not_finite_ends_the_training_within_the_step(data: DataFiles) -> None:
+    training = begin(data, learning_rate=1e38)
+    with pytest.raises(Diverged, match="step") as caught:
+        training.run(Silent())
+    assert "learning_rate" in caught.value.hint
+    assert training.steps_done <= 3
+
+
+def test_progress_counts_steps_of_the_whole_job(data: DataFiles) -> None:
+    seen: list[dict[str, Any]] = []
+    training = begin(data)
+    training.run(Silent(lambda: seen.append(training.progress())))
+    assert [progress["step"] for progress in seen] == list(range(1, 28))
+    assert seen[-1]["steps"] == 27
+    assert seen[-1]["fraction"] == 1.0
+    assert seen[0]["epochs"] == 9
