@@ -11,7 +11,7 @@ import os
 import re
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -71,22 +71,16 @@ class Artifacts:
 
         Raises: StoreUnavailable.
         """
-        with _answering(path):
-            try:
-                self._filesystem.rm_file(self._full(path))
-            except FileNotFoundError:
-                pass
+        with _answering(path), suppress(FileNotFoundError):
+            self._filesystem.rm_file(self._full(path))
 
     def delete_folder(self, path: str) -> None:
         """Delete a folder and all in it; one that is not there is fine.
 
         Raises: StoreUnavailable.
         """
-        with _answering(path):
-            try:
-                self._filesystem.rm(self._full(path), recursive=True)
-            except FileNotFoundError:
-                pass
+        with _answering(path), suppress(FileNotFoundError):
+            self._filesystem.rm(self._full(path), recursive=True)
 
     def _full(self, path: str) -> str:
         if not _PATH.fullmatch(path):

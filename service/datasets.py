@@ -1,6 +1,6 @@
-"""What a data set is: its record. Knows neither Redis nor files; no data is read to resolve a job, so all that needs stands here.
+"""What a data set is: its record, in which all stands that resolving a job needs. Knows neither Redis nor files.
 
-The data itself is one Parquet file of the columns that are not ignored (`path`), under a name made of the data set's id.
+The data itself is one Parquet file of the columns that are not ignored (`path`), under a name made of its id.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def choice_warning(column: Column, task: Task) -> str | None:
         taken = f"numbers to predict (regression), since more than {AUTO_CLASSES} of its values differ"
     else:
         taken = f"{column.distinct} classes ({task}), since at most {AUTO_CLASSES} of its values differ"
-    return f"target {column.name!r} holds whole numbers; they are taken for {taken}. data.task says otherwise"
+    return f"target {column.name!r} holds whole numbers; they are taken for {taken}; data.task may choose otherwise"
 
 
 def constant_warning(columns: Iterable[Column]) -> str | None:

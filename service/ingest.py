@@ -57,9 +57,8 @@ def _obey(order: Mapping[str, Any]) -> dict[str, Any]:
     from service.ingest_columns import describe
     from service.ingest_formats import READERS
 
-    target, overrides = order["target"], order["overrides"]
-    table = READERS[order["format"]](Path(order["source"]), target, overrides, order["limits"]["expanded_bytes"])
-    found, columns = describe(table, target, overrides)
+    table = READERS[order["format"]](Path(order["source"]), order["target"], order["limits"]["expanded_bytes"])
+    found, columns = describe(table, order["target"], order["overrides"])
     parquet.write_table(columns, order["parsed"], compression="zstd", row_group_size=1 << 17)
     return found.to_document()
 

@@ -32,7 +32,7 @@ class Limits:
 
 
 def ingest(
-    source: Path, parsed: Path, *, format: str, target: str, overrides: Mapping[str, str], limits: Limits
+    source: Path, parsed: Path, *, form: str, target: str, overrides: Mapping[str, str], limits: Limits
 ) -> dict[str, Any]:
     """Read the upload `source`, write its columns to `parsed` (Parquet), and answer what was found.
 
@@ -42,7 +42,7 @@ def ingest(
     order = {
         "source": str(source.absolute()),
         "parsed": str(parsed.absolute()),
-        "format": format,
+        "format": form,
         "target": strict_json.printable(target),
         "overrides": {strict_json.printable(name): wanted for name, wanted in overrides.items()},
         "limits": asdict(limits),

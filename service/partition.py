@@ -59,7 +59,7 @@ def allot(total: int, counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """
     room = np.maximum(counts - 1, 0)
     exact = total * counts
-    taken = np.minimum(exact // counts.sum(), room)
+    taken: NDArray[np.int64] = np.minimum(exact // counts.sum(), room)
     by_remainder = np.argsort(-(exact % counts.sum()), kind="stable")
     while (left := total - int(taken.sum())) > 0:
         open_classes = by_remainder[taken[by_remainder] < room[by_remainder]]

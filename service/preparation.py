@@ -138,9 +138,9 @@ def _values(table: pa.Table, column: Column, *, as_levels: bool) -> NDArray[Any]
     """
     stored = table.column(column.name)
     if as_levels:
-        levels = pa.array(column.levels, type=stored.type)
-        return pc.index_in(stored, value_set=levels).to_numpy().astype(np.int64)
-    return stored.cast(pa.float64(), safe=False).to_numpy().astype(np.float64)
+        levels = pa.array(list(column.levels or ()), type=stored.type)
+        return np.asarray(pc.index_in(stored, value_set=levels).to_numpy(), np.int64)
+    return np.asarray(stored.cast(pa.float64(), safe=False).to_numpy(), np.float64)
 
 
 def _parts(spec: JobSpec, dataset: Dataset, target: Column, answers: NDArray[Any]) -> Partition:
@@ -183,7 +183,12 @@ def _task(spec: JobSpec) -> Task:
 
 
 def _write_arrays(
-    folder: Path, table: pa.Table, features: Sequence[Column], answers: NDArray[Any], parts: Partition, transform: Transform
+    folder: Path,
+    table: pa.Table,
+    features: Sequence[Column],
+    answers: NDArray[Any],
+    parts: Partition,
+    transform: Transform,
 ) -> None:
     """Fill the files column by column: one column in float64 is all that lies in memory beside the table."""
     rows = {"train": parts.train, "validation": parts.validation}

@@ -93,7 +93,7 @@ def resolve(spec: JobSpec, dataset: Dataset) -> Resolution:
 
 
 def output_units(task: Task, loss: str, classes: int) -> int:
-    """One unit for a value, or for the second of two classes; cross-entropy compares distributions, a unit each class."""
+    """One unit for a value, or for the second of two classes; cross-entropy has a unit for each class."""
     return 1 if task == "regression" or (task == "binary" and loss != "cross_entropy") else classes
 
 
@@ -142,7 +142,9 @@ def _features(data: DataSpec, dataset: Dataset, target: Column) -> list[Column]:
     _check_names(names, target)
     known = {column.name: column for column in dataset.columns}
     features = [
-        known[name] if name in known and known[name].type != "ignore" else _column(dataset, name, f"/data/features/{place}")
+        known[name]
+        if name in known and known[name].type != "ignore"
+        else _column(dataset, name, f"/data/features/{place}")
         for place, name in enumerate(names)
     ]
     lacking = [column.name for column in features if column.missing]
@@ -157,7 +159,9 @@ def _check_names(names: tuple[str, ...], target: Column) -> None:
         _refuse("/data/features", [], "there is no column to learn from", "one column at least that is not the target")
     if target.name in names:
         place = names.index(target.name)
-        _refuse(f"/data/features/{place}", target.name, f"{target.name!r} is the target", "columns that are not the target")
+        _refuse(
+            f"/data/features/{place}", target.name, f"{target.name!r} is the target", "columns that are not the target"
+        )
     if len(set(names)) < len(names):
         place = next(place for place, name in enumerate(names) if name in names[:place])
         _refuse(f"/data/features/{place}", names[place], f"{names[place]!r} stands there twice", "each column once")
@@ -167,7 +171,9 @@ def _task(data: DataSpec, target: Column) -> Task:
     task = task_of(target) if data.task == "auto" else data.task
     if task == "regression":
         if target.type != "numeric":
-            _refuse("/data/task", data.task, f"target {target.name!r} is {target.type}", ["auto", "binary", "multiclass"])
+            _refuse(
+                "/data/task", data.task, f"target {target.name!r} is {target.type}", ["auto", "binary", "multiclass"]
+            )
         return task
     if target.levels is None:
         detail = f"target {target.name!r} has {target.distinct} distinct values, too many to be taken for classes"
@@ -231,7 +237,9 @@ def _data(data: DataSpec, dataset: Dataset, features: Iterable[Column], target: 
 
 def _check_magnitudes(data: DataSpec, precision: str, features: Iterable[Column], target: Column, task: Task) -> None:
     """Numbers that would be infinite once scaled or cast; they make no sense, but they can be uploaded."""
-    scaled = [(feature, data.scale, "/data/features") for feature in features if not feature.categorical]
+    scaled: list[tuple[Column, str, str]] = [
+        (feature, data.scale, "/data/features") for feature in features if not feature.categorical
+    ]
     if task == "regression":
         scaled.append((target, data.scale_target, "/data/target"))
     for column, scale, pointer in scaled:
@@ -270,7 +278,12 @@ def _network(network: NetworkSpec, activation: str) -> NetworkSpec:
 def _optimizer(spec: JobSpec, task: Task) -> Any:
     given = spec.optimizer
     if given.nesterov and not given.momentum:
-        _refuse("/optimizer/nesterov", True, "Nesterov's step needs momentum, and momentum is 0", [False, "momentum above 0"])
+        _refuse(
+            "/optimizer/nesterov",
+            True,
+            "Nesterov's step needs momentum, and momentum is 0",
+            [False, "momentum above 0"],
+        )
     rate = given.learning_rate
     return given.model_copy(update={"learning_rate": (0.03 if task == "regression" else 0.1) if rate is None else rate})
 
@@ -286,7 +299,12 @@ def _shards(spec: JobSpec, batch_rows: int) -> int:
 
 def _workers(given: WorkersSpec, shards: int) -> tuple[WorkersSpec, str | None]:
     if given.min > shards:
-        _refuse("/workers/min", given.min, f"a mini-batch has {shards} shard(s), each the work of one worker", f"1 to {shards}")
+        _refuse(
+            "/workers/min",
+            given.min,
+            f"a mini-batch has {shards} shard(s), each the work of one worker",
+            f"1 to {shards}",
+        )
     if given.max is None:
         return given.model_copy(update={"max": shards}), None
     if given.max < given.min:

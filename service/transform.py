@@ -150,13 +150,13 @@ class Target:
 
     def _classes(self, outputs: NDArray[np.float64]) -> list[dict[str, Any]]:
         chosen = (outputs[:, 0] > 0.5).astype(np.int64) if self.outputs == 1 else outputs.argmax(axis=-1)
-        finite = np.isfinite(outputs).all(axis=-1)
+        finite: list[bool] = np.asarray(np.isfinite(outputs).all(axis=-1)).tolist()
         names = [label_text(label) for label in self.classes]
         return [
             {"class": self.classes[number], "probabilities": dict(zip(names, row, strict=True))}
             if sound
             else {"class": None, "probabilities": dict.fromkeys(names)}
-            for number, row, sound in zip(chosen.tolist(), _probabilities(outputs).tolist(), finite.tolist(), strict=True)
+            for number, row, sound in zip(chosen.tolist(), _probabilities(outputs).tolist(), finite, strict=True)
         ]
 
 
@@ -230,7 +230,9 @@ class Transform:
                 raise _refused(number, None, None, row, allowed)
             if len(row) != len(self.features):
                 names = ", ".join(feature.name for feature in self.features[:_SHOWN_LEVELS])
-                raise _refused(number, None, None, f"{len(row)} values", f"{len(self.features)} values, in order: {names}")
+                raise _refused(
+                    number, None, None, f"{len(row)} values", f"{len(self.features)} values, in order: {names}"
+                )
         return list(zip(*rows, strict=True))
 
     def _named(self, rows: Sequence[Any], name: str) -> Sequence[Any]:

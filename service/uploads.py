@@ -1,4 +1,4 @@
-"""The life of a data set: added from an upload, previewed, deleted. Knows not how bytes are parsed: a child process does.
+"""The life of a data set: added from an upload, previewed, deleted. Knows not how bytes are parsed.
 
 Nothing of an upload is kept but what its record names: bytes go to a folder of their own that goes away with the
 request, the columns to the artifact store under the new id, and the record, written last, makes the data set exist.
@@ -60,18 +60,18 @@ def add_dataset(
         if known:
             return known, False
         limits = Limits(settings.max_expanded_bytes, settings.upload_time_limit_s)
-        found = ingest(source, parsed, format=kind, target=target, overrides=overrides, limits=limits)
+        found = ingest(source, parsed, form=kind, target=target, overrides=overrides, limits=limits)
         dataset = described(found, new_id("ds"), tenant, name, sha256, overrides)
         artifacts.write(dataset.path, parsed)
     return record(records, artifacts, dataset)
 
 
 def described(
-    found: Mapping[str, Any], id: str, tenant: str | None, name: str, sha256: str, overrides: Mapping[str, str]
+    found: Mapping[str, Any], dataset_id: str, tenant: str | None, name: str, sha256: str, overrides: Mapping[str, str]
 ) -> Dataset:
     """The data set that reading an upload found (`service.ingest_columns.Description`)."""
     return Dataset(
-        id=id,
+        id=dataset_id,
         tenant=tenant,
         name=name,
         rows=found["rows"],
@@ -82,7 +82,7 @@ def described(
         warnings=tuple(found["warnings"]),
         sha256=sha256,
         created_at=now(),
-        path=f"datasets/{id}/columns.parquet",
+        path=f"datasets/{dataset_id}/columns.parquet",
         overrides=overrides,
     )
 
@@ -128,7 +128,9 @@ def check_name(name: str) -> None:
 
     Raises: BadData.
     """
-    allowed = f"1 to {NAME_LENGTH} printable characters, no / or \\, no dot or space first, no space last, not like an id"
+    allowed = (
+        f"1 to {NAME_LENGTH} printable characters, no / or \\, no dot or space first, no space last, not like an id"
+    )
     plain = name.isprintable() and name == name.strip() and not set(name) & set("/\\") and not name.startswith(".")
     if not (plain and 1 <= len(name) <= NAME_LENGTH) or is_id("ds", name):
         shown = _shown(name)
@@ -143,8 +145,12 @@ def check_overrides(columns: Mapping[str, Any]) -> dict[str, str]:
     """
     for column, wanted in columns.items():
         if wanted not in OVERRIDES:
-            error = FieldError(f"/columns/{_shown(column)}", _shown(str(wanted)), "no such column type", list(OVERRIDES))
-            detail = f"columns: {_shown(str(wanted))!r} is no type for {_shown(column)!r}; allowed: {', '.join(OVERRIDES)}"
+            error = FieldError(
+                f"/columns/{_shown(column)}", _shown(str(wanted)), "no such column type", list(OVERRIDES)
+            )
+            detail = (
+                f"columns: {_shown(str(wanted))!r} is no type for {_shown(column)!r}; allowed: {', '.join(OVERRIDES)}"
+            )
             raise BadData(detail, errors=[error])
     return dict(columns)
 
@@ -157,7 +163,9 @@ def upload_format(content_type: str) -> str:
     found = FORMATS.get(content_type.split(";")[0].strip().lower())
     if found is None:
         error = FieldError("/content-type", _shown(content_type), "no format that can be read", list(FORMATS))
-        raise BadData(f"Content-Type {_shown(content_type)!r} cannot be read; allowed: {', '.join(FORMATS)}", errors=[error])
+        raise BadData(
+            f"Content-Type {_shown(content_type)!r} cannot be read; allowed: {', '.join(FORMATS)}", errors=[error]
+        )
     return found
 
 
