@@ -77,6 +77,13 @@ def builtin_id(name: str) -> str:
     return "ds-" + base64.b32encode(digest).decode().lower()[:20]
 
 
+def make_builtin(name: str) -> tuple[Dataset, pa.Table]:
+    """A built-in data set and its columns, made anew."""
+    columns, target = BUILTIN[name]()
+    found, table = describe(pa.table(columns), target, {})
+    return described(found.to_document(), builtin_id(name), None, name, _sha256(table), {}), table
+
+
 def _installed(name: str, records: DatasetRecords, artifacts: Artifacts) -> Dataset | None:
     try:
         found = Dataset.from_document(records.get(_NOBODY, builtin_id(name)))
@@ -86,9 +93,7 @@ def _installed(name: str, records: DatasetRecords, artifacts: Artifacts) -> Data
 
 
 def _install(name: str, records: DatasetRecords, artifacts: Artifacts) -> Dataset:
-    columns, target = BUILTIN[name]()
-    found, table = describe(pa.table(columns), target, {})
-    dataset = described(found.to_document(), builtin_id(name), None, name, _sha256(table), {})
+    dataset, table = make_builtin(name)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "columns.parquet")
         parquet.write_table(table, file, compression="zstd")

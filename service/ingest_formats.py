@@ -6,6 +6,7 @@ Rows are counted from 1; the header of a CSV file is not one of them.
 from __future__ import annotations
 
 import math
+import re
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ Reader = Callable[[Path, str, int], pa.Table]
 
 _BLOCK_BYTES = 16 << 20  # a row must fit into a block
 _BATCH_ROWS = 1 << 16
+_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
 def read_csv(path: Path, target: str, limit_bytes: int) -> pa.Table:
@@ -61,7 +63,9 @@ def read_parquet(path: Path, target: str, limit_bytes: int) -> pa.Table:
             if size > limit_bytes:
                 raise _too_large(limit_bytes)
             batches.append(batch)
-    return pa.Table.from_batches(batches, schema=schema.remove_metadata()).rename_columns(names)
+    table = pa.Table.from_batches(batches, schema=schema.remove_metadata()).rename_columns(names)
+    index = [name for name in names if _PANDAS_INDEX.fullmatch(name)]  # row numbers, which would be learned from
+    return table.drop_columns(index)
 
 
 def read_npz(path: Path, target: str, limit_bytes: int) -> pa.Table:

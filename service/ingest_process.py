@@ -43,8 +43,8 @@ def ingest(
         "source": str(source.absolute()),
         "parsed": str(parsed.absolute()),
         "format": form,
-        "target": strict_json.printable(target),
-        "overrides": {strict_json.printable(name): wanted for name, wanted in overrides.items()},
+        "target": target,
+        "overrides": dict(overrides),
         "limits": asdict(limits),
     }
     answer = strict_json.decode(_run(strict_json.encode(order), limits))

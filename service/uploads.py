@@ -49,7 +49,7 @@ def add_dataset(
     Raises: BadData, TooLarge, DuplicateName, StoreUnavailable.
     """
     check_name(name)
-    overrides = check_overrides(columns or {})
+    target, overrides = strict_json.printable(target), check_overrides(columns or {})
     kind = upload_format(content_type)
     uploads = settings.data_dir / "uploads"
     uploads.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -152,7 +152,7 @@ def check_overrides(columns: Mapping[str, Any]) -> dict[str, str]:
                 f"columns: {_shown(str(wanted))!r} is no type for {_shown(column)!r}; allowed: {', '.join(OVERRIDES)}"
             )
             raise BadData(detail, errors=[error])
-    return dict(columns)
+    return {strict_json.printable(column): wanted for column, wanted in columns.items()}
 
 
 def upload_format(content_type: str) -> str:

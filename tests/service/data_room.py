@@ -1,0 +1,92 @@
+"""The data room on real parts: a folder of artifacts, the records in Redis, uploads of any bytes; and data of built-in sets."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
+
+from service.artifacts import Artifacts
+from service.builtin import make_builtin
+from service.dataset_records import DatasetRecords
+from service.datasets import Dataset
+from service.ingest_columns import describe
+from service.preparation import PreparedData, prepare
+from service.resolution import resolve
+from service.settings import Settings
+from service.spec import JobSpec
+from service.store import Store
+from service.uploads import add_dataset, described
+
+CSV, PARQUET, NPZ = "text/csv", "application/vnd.apache.parquet", "application/x-npz"
+
+
+class DataRoom:
+    """What uploads meet, seen by one tenant."""
+
+    tenant = "ada"
+
+    def __init__(self, store: Store, folder: Path) -> None:
+        self.folder = folder
+        self.records = DatasetRecords(store)
+        self.settings = Settings(data_dir=folder, max_upload_bytes=64 << 20, max_expanded_bytes=256 << 20)
+        self.artifacts = Artifacts(self.settings.artifacts_url)
+
+    def add(
+        self,
+        body: bytes,
+        name: str = "given",
+        *,
+        target: str = "y",
+        content_type: str = CSV,
+        columns: Mapping[str, str] | None = None,
+        settings: Settings | None = None,
+    ) -> tuple[Dataset, bool]:
+        return add_dataset(
+            self.records,
+            self.artifacts,
+            settings or self.settings,
+            tenant=self.tenant,
+            name=name,
+            target=target,
+            content_type=content_type,
+            stream=[body[:7], body[7:]],
+            columns=columns,
+        )
+
+    def prepare(self, dataset: Dataset, spec: Mapping[str, Any] | None = None) -> PreparedData:
+        resolved = resolve(JobSpec.model_validate({"dataset": dataset.name, **(spec or {})}), dataset).spec
+        return prepare(resolved, dataset, self.artifacts, self.records, self.settings.cache_path)
+
+    def files(self) -> set[str]:
+        """Every file below the data directory."""
+        return {str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file()}
+
+
+def npz(**arrays: Any) -> bytes:
+    file = io.BytesIO()
+    np.savez_compressed(file, allow_pickle=True, **arrays)
+    return file.getvalue()
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    file = io.BytesIO()
+    parquet.write_table(table, file)
+    return file.getvalue()
+
+
+def table_dataset(columns: Mapping[str, Any], target: str = "y", overrides: Mapping[str, str] | None = None) -> Dataset:
+    """The record of columns in memory."""
+    found, _ = describe(pa.table(dict(columns)), target, overrides or {})
+    return described(found.to_document(), "ds-" + "a" * 20, "ada", "given", "0" * 64, overrides or {})
+
+
+@cache
+def builtin_dataset(name: str) -> Dataset:
+    return make_builtin(name)[0]
