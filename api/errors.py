@@ -101,7 +101,6 @@ def _refused(exc: DeltaqError) -> Problem:
 
 def _invalid(exc: RequestValidationError, model: Any) -> Problem:
     errors = field_errors(exc.errors(), exc.body, model)
-    where = ", ".join(error.pointer or "the body" for error in errors[:3])
-    more = f" and {len(errors) - 3} more" if len(errors) > 3 else ""
-    detail = f"{where}{more}: {errors[0].detail}"
+    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    detail = f"{errors[0].pointer or 'the body'}: {errors[0].detail}{more}"
     return Problem(422, InvalidRequest.title, detail, "urn:deltaq:problem:invalid-request", errors)

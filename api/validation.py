@@ -12,6 +12,7 @@ from service.errors import FieldError
 
 Location = Sequence[int | str]
 
+_OBJECT = ("model_type", "model_attributes_type", "dict_type")
 MAX_CONSIDERED = 256  # a list of 100,000 bad items makes as many errors; nobody reads them
 
 
@@ -47,7 +48,7 @@ def _field_error(error: Any, body: Any, model: Any) -> FieldError:
     source, *location = error["loc"]
     missing = error["type"] == "missing"
     parts = _path(location, body, missing) if source == "body" else list(location)
-    message = str(error["msg"])
+    message = "Input should be an object" if error["type"] in _OBJECT else str(error["msg"])
     allowed: Any = message.removeprefix("Input should be ").removeprefix("Value error, ")
     if error["type"] == "literal_error":
         allowed = re.findall(r"'([^']*)'", str(error["ctx"]["expected"]))

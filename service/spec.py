@@ -33,7 +33,7 @@ class DataSpec(Spec):
     """What is learned from what, and how the rows are split and scaled."""
 
     target: Name | None = None  # None: the data set's own
-    features: Annotated[tuple[Name, ...] | None, Field(strict=False, min_length=1, max_length=100_000)] = None
+    features: Annotated[tuple[Name, ...] | None, Field(strict=False, min_length=1, max_length=100_000, fail_fast=True)] = None
     task: Literal["auto"] | Task = "auto"
     scale: Literal["standard", "minmax", "none"] = "standard"
     scale_target: Literal["auto", "standard", "none"] = "auto"
@@ -53,7 +53,7 @@ class HiddenLayer(Spec):
 class NetworkSpec(Spec):
     """The shape of the multi-layer perceptron; no hidden layer is the single-layer delta rule."""
 
-    hidden: Annotated[tuple[Units | HiddenLayer, ...], Field(strict=False, max_length=64)] = (64,)
+    hidden: Annotated[tuple[Units | HiddenLayer, ...], Field(strict=False, max_length=64, fail_fast=True)] = (64,)
     activation: HiddenActivation = "relu"
     output_activation: Literal["auto"] | Activation = "auto"
     bias: bool = True

@@ -11,7 +11,7 @@ from api import schemas
 from api.openapi import content, problems
 from api.parameters import Cursor, Limit
 from api.render import model_json, page_json
-from api.requests import Route
+from api.requests import RowsRoute
 from api.responses import JSONAnswer
 from api.services import Tenant, The
 from service.cursors import DEFAULT_LIMIT
@@ -20,7 +20,7 @@ from service.errors import FieldError, TooLarge
 MAX_ROWS = 10_000
 BINARY = {"type": "string", "format": "binary"}
 
-router = APIRouter(prefix="/v1/models", tags=["models"], route_class=Route)
+router = APIRouter(prefix="/v1/models", tags=["models"], route_class=RowsRoute)
 
 
 @router.get("", response_model=schemas.List[schemas.Model], responses=problems())
