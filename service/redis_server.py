@@ -32,6 +32,7 @@ unixsocketperm 700
 requirepass "{password}"
 dir "{data_dir}"
 daemonize no
+set-proc-title no
 appendonly yes
 appendfsync always
 save ""

@@ -58,7 +58,9 @@ class Family:
     def pid_of(self, text: str) -> int:
         """Its process id. Fails when there is none."""
         process = self.find(text)
-        assert process is not None, f"no process with {text!r} among {[command_line(each) for each in self.members()]}"
+        assert process is not None, (
+            f"no process with {text!r} among {[command_line(each)[:80] for each in self.members()]}"
+        )
         return process.pid
 
     def said(self) -> str:
