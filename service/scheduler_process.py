@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 import subprocess
+import time
 from collections.abc import Sequence
 
-from service.errors import Misconfigured
+from service.artifacts import Artifacts
+from service.builtin import install_builtins
+from service.dataset_records import DatasetRecords
+from service.errors import Misconfigured, StoreUnavailable
 from service.ray_nodes import address_of_head, node_command
-from service.settings import load_settings
+from service.settings import Settings, load_settings
+from service.store import Store
 from workers import kernels
 
 
@@ -31,7 +36,21 @@ def main(arguments: Sequence[str]) -> None:
     if given.join_ray:
         # Not watched: when it dies, Ray ends this process too, and whoever started it starts both again.
         subprocess.run(node_command(address, slots=0, block=False), check=True)
+    _install_datasets(settings)  # while Ray, started at the same moment, is not ready yet
     from service.scheduler import run  # imports ray, which takes more than a second
 
     kernels.check()
     run(settings)
+
+
+def _install_datasets(settings: Settings) -> None:
+    """Put the built-in data sets in their place, as soon as Redis answers."""
+    store = Store(settings.redis_url or "")
+    records, artifacts = DatasetRecords(store), Artifacts(settings.artifacts_url)
+    while True:
+        try:
+            install_builtins(records, artifacts)
+        except StoreUnavailable:
+            time.sleep(0.2)
+        else:
+            return
