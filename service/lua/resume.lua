@@ -6,7 +6,7 @@
 local job = find_job(arg.job, arg.tenant)
 if not job then return refuse('job_not_found', arg.job) end
 local going = job.status == 'queued' or job.status == 'running'
-if going and job.verb == 'resume' and job.requested == '' then return ok(job_fields(job.id)) end
+if going and job.verb == 'resume' then return ok(job_fields(job.id)) end
 local withdraw = job.status == 'running' and job.requested == 'pause'
 if not withdraw and job.status ~= 'paused' then return refuse('illegal', job.id, 'resume', job.status, job.requested) end
 

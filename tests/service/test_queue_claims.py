@@ -21,10 +21,10 @@ def drain(rooms: Rooms, free_slots: int = 8) -> list[str]:
 
 
 def test_priority_goes_before_age(rooms: Rooms) -> None:
-    priorities = [0, 5, -1000, 1000, 5, 0]
+    priorities = [0, 5, -1000, 1000, 5, 0, 1000, -1000]
     jobs = [rooms.accept(priority=priority) for priority in priorities]
-    expected = [jobs[place].id for place in (3, 1, 4, 0, 5, 2)]
-    assert [rooms.job(job_id).queue_position for job_id in expected] == list(range(6))
+    expected = [jobs[place].id for place in (3, 6, 1, 4, 0, 5, 2, 7)]
+    assert [rooms.job(job_id).queue_position for job_id in expected] == list(range(8))
     assert drain(rooms) == expected
 
 
@@ -37,6 +37,14 @@ def test_a_wide_job_lets_a_narrow_one_pass_but_keeps_its_place(rooms: Rooms) -> 
     assert rooms.try_claim(free_slots=3) is None
     assert rooms.claim(free_slots=4).job.id == wide.id
     assert rooms.try_claim(free_slots=0) is None
+
+
+def test_age_and_priority_count_across_widths(rooms: Rooms) -> None:
+    widths = [2, 1, 3, 1]
+    jobs = [rooms.accept(workers={"min": width}, shards=4).id for width in widths]
+    urgent = rooms.accept(workers={"min": 3}, shards=4, priority=1).id
+    assert [rooms.job(job_id).queue_position for job_id in [urgent, *jobs]] == list(range(5))
+    assert drain(rooms) == [urgent, *jobs]
 
 
 @pytest.mark.parametrize(("free", "granted"), [(2, 2), (3, 3), (8, 4)])
@@ -112,6 +120,14 @@ def test_a_leader_that_goes_on_is_not_replaced(rooms: Rooms) -> None:
     assert standby.lead("standby", 2.0) is None
     leader.resign("leader")
     assert standby.lead("standby", 2.0) == 2
+
+
+def test_a_lead_is_taken_only_as_it_was_watched(rooms: Rooms) -> None:
+    rooms.queue.lead("leader", 2.0)
+    assert rooms.store.run("lead", token="standby") == [0, "1", "0"]
+    rooms.queue.lead("leader", 2.0)  # a beat, after the standby has made up its mind
+    assert rooms.store.run("lead", token="standby", take_epoch="1", take_beat="0") == [0, "1", "1"]
+    assert rooms.queue.lead("leader", 2.0) == 1
 
 
 def test_a_counter_is_stale_only_when_it_was_watched_all_the_while() -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from service.errors import Diverged, IllegalTransition, InUse, LeaseLost
 from service.jobs import CheckpointRef, JobStatus, Lease
@@ -59,6 +59,7 @@ class Life(RuleBasedStateMachine):
         self.known: dict[str, Expected] = {}
         self.order: list[str] = []
 
+    @precondition(lambda self: len(self.known) < 4)  # few, so that much happens to each
     @rule(target=jobs, priority=st.integers(-2, 2))
     def accept(self, priority: int) -> str:
         job = self.rooms.accept(priority=priority)

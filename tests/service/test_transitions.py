@@ -10,7 +10,7 @@ import pytest
 
 from service.errors import Conflict, Diverged, IllegalTransition
 from service.job_records import RetryFrom, Verb
-from service.jobs import TRANSITIONS, JobStatus, Lease
+from service.jobs import TRANSITIONS, CheckpointRef, JobStatus, Lease
 from tests.service.rooms import Rooms
 
 Way = Callable[[Rooms, Lease], object]
@@ -138,6 +138,27 @@ def test_resume_and_retry_again_answer_the_same_while_the_job_goes_on(rooms: Roo
     rooms.succeed(rooms.claim().lease)
     with pytest.raises(IllegalTransition, match="is succeeded: retry"):
         rooms.jobs.retry(rooms.tenant, failed.job_id, "start")
+
+
+def test_a_retry_is_not_the_same_again_once_something_else_is_asked(rooms: Rooms) -> None:
+    lease = rooms.bring_to(JobStatus.CANCELLED)
+    rooms.jobs.retry(rooms.tenant, lease.job_id, "start")
+    rooms.claim()
+    rooms.jobs.request(rooms.tenant, lease.job_id, "cancel")
+    with pytest.raises(IllegalTransition, match=r"running \(cancel is requested\): retry"):
+        rooms.jobs.retry(rooms.tenant, lease.job_id, "start")
+
+
+@pytest.mark.parametrize(("start", "rows"), [("start", []), ("checkpoint", [{"epoch": 1}])])
+def test_a_retry_from_the_start_forgets_what_was_reached(rooms: Rooms, start: RetryFrom, rows: list[object]) -> None:
+    lease = rooms.start()
+    rooms.queue.record_epoch(lease, {"epoch": 1})
+    rooms.queue.record_checkpoint(lease, CheckpointRef("path", "0" * 64, 9, {}))
+    rooms.queue.beat(lease, {"step": 9})
+    rooms.queue.fail(lease, Diverged("no"))
+    job = rooms.jobs.retry(rooms.tenant, lease.job_id, start)
+    assert rooms.jobs.metrics(rooms.tenant, lease.job_id).items == rows
+    assert (job.metrics is None, job.checkpoint is None, job.progress == {}) == (start == "start",) * 3
 
 
 def test_a_job_that_was_never_paused_or_ended_is_not_resumed_or_retried(rooms: Rooms) -> None:
