@@ -135,11 +135,12 @@ class CrossEntropyOfSigmoid(Loss):
         cross_entropy_of_logits(log_sigmoid(z, work), y, out, work)
 
     def delta(self, z: Array, o: Array, y: Array, out: Array, work: Workspace) -> None:
-        """∂E/∂zₖ = (pₖ − yₖ)(1 − oₖ), since d ln o / dz = 1 − o."""
+        """∂E/∂zₖ = (pₖ − yₖ)(1 − oₖ), since d ln o / dz = 1 − o; it is kept above 0, where two units are both sure."""
         ACTIVATIONS["softmax"].apply(log_sigmoid(z, work), out, work)
         np.subtract(out, y, out=out)
         np.negative(z, out=work.first)
         ACTIVATIONS["sigmoid"].apply(work.first, work.first, work)  # 1 − o, also where o has become exactly 1
+        np.maximum(work.first, np.finfo(z.dtype).epsneg, out=work.first)
         np.multiply(out, work.first, out=out)
 
 
