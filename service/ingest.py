@@ -17,9 +17,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # the others reserve memory ahead, which the limit would count
-os.environ["OPENBLAS_NUM_THREADS"] = "1"
-
 from service import strict_json
 from service.errors import BadData, TooLarge
 
@@ -29,13 +26,16 @@ _PARENT_DEATH_SIGNAL = 1  # prctl's PR_SET_PDEATHSIG
 
 def main() -> None:
     """Read the order from stdin, obey it, print the answer."""
+    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # the others reserve memory ahead, which the limit would count
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
     order = strict_json.decode(sys.stdin.buffer.read())
     _die_with_parent()
     _limit(order["limits"])
-    sys.stdout.write(strict_json.encode(_answer(order)))
+    sys.stdout.write(strict_json.encode(answer(order)))
 
 
-def _answer(order: Mapping[str, Any]) -> dict[str, Any]:
+def answer(order: Mapping[str, Any]) -> dict[str, Any]:
+    """Obey an order (`service.ingest_process` writes it); whatever goes wrong is an answer too."""
     try:
         return {"found": _obey(order)}
     except (BadData, TooLarge) as refused:

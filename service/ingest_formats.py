@@ -5,6 +5,7 @@ Rows are counted from 1; the header of a CSV file is not one of them.
 
 from __future__ import annotations
 
+import codecs
 import math
 import re
 import zipfile
@@ -34,6 +35,9 @@ def read_csv(path: Path, target: str, limit_bytes: int) -> pa.Table:
     Dates stay as they are written, and a target written as +1 and -1 stays whole, where Arrow takes the sign for a
     fraction's. Raises: BadData, TooLarge.
     """
+    with path.open("rb") as file:
+        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            raise BadData("the text is in UTF-16; allowed: UTF-8")
     table = _parse_csv(path, {})
     header = table.column_names
     names = check_names(header)

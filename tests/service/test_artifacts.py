@@ -22,7 +22,11 @@ def artifacts(request: pytest.FixtureRequest, tmp_path: Path) -> Artifacts:
 def test_what_is_written_is_read(artifacts: Artifacts, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(b"three")
-    written = {"a/one": b"one", "a/b/two": io.BytesIO(b"two"), "three.bin": source}
+    written: dict[str, bytes | io.BytesIO | Path] = {
+        "a/one": b"one",
+        "a/b/two": io.BytesIO(b"two"),
+        "three.bin": source,
+    }
     digests = {path: artifacts.write(path, content) for path, content in written.items()}
     for path, content in {"a/one": b"one", "a/b/two": b"two", "three.bin": b"three"}.items():
         assert artifacts.read(path) == content
@@ -48,7 +52,9 @@ def test_deleting_is_repeatable(artifacts: Artifacts) -> None:
         artifacts.read("a/d")
 
 
-@pytest.mark.parametrize("path", ["../x", "/etc/passwd", "a/../../x", "", "a//b", ".hidden", "a/.b", "a\\b", "a\0", "ä", "a\n"])
+@pytest.mark.parametrize(
+    "path", ["../x", "/etc/passwd", "a/../../x", "", "a//b", ".hidden", "a/.b", "a\\b", "a\0", "ä", "a\n"]
+)
 def test_no_path_leads_outside(artifacts: Artifacts, path: str) -> None:
     with pytest.raises(ValueError, match="no path of an artifact"):
         artifacts.write(path, b"x")

@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
-from service.datasets import Column, Dataset
 from service.dataset_records import DatasetRecords
-from service.errors import BadData, DatasetNotFound, DataMissing, DuplicateName, TooLarge
+from service.datasets import Column, Dataset
+from service.errors import BadData, DataMissing, DatasetNotFound, DuplicateName, TooLarge
 from service.store import Store
 from service.uploads import check_overrides, delete_dataset, preview, upload_format
 from tests.service.data_room import CSV, DataRoom, table_dataset
@@ -106,7 +106,21 @@ def test_a_deleted_name_is_free_and_nothing_old_meets_new_bytes(data_room: DataR
     assert trained.transform.apply([[1.5]]).tolist() == [[0.0]]  # a model of it goes on by its own transform
 
 
-NAMES = ["", " ", "a/b", "../../x", "C:\\x", ".hidden", " a", "a ", "a\x00b", "a\nb", "x" * 4000, "\ud800", "ds-" + "a" * 20]
+NAMES = [
+    "",
+    " ",
+    "a/b",
+    "../../x",
+    "C:\\x",
+    ".hidden",
+    " a",
+    "a ",
+    "a\x00b",
+    "a\nb",
+    "x" * 4000,
+    "\ud800",
+    "ds-" + "a" * 20,
+]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -124,9 +138,13 @@ def test_other_names_are_only_names(data_room: DataRoom, store: Store, name: str
     dataset, _ = data_room.add(BODY, name)
     assert data_room.records.find(data_room.tenant, name)["id"] == dataset.id
     made = set(store.command("KEYS", "*")) - before
-    assert made == {
-        *(f"deltaq:dataset:{dataset.id}", "deltaq:dataset-names:ada", "deltaq:datasets:ada", "deltaq:sequence"),
-    } - before
+    assert (
+        made
+        == {
+            *(f"deltaq:dataset:{dataset.id}", "deltaq:dataset-names:ada", "deltaq:datasets:ada", "deltaq:sequence"),
+        }
+        - before
+    )
     assert data_room.files() == {f"artifacts/{dataset.path}"}
 
 
