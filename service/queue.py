@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast
 
@@ -148,12 +148,17 @@ class Queue:
         text = None if progress is None else strict_json.encode(dict(progress))
         return _requested(self._held("beat", lease, progress=text)[0])
 
-    def record_epoch(self, lease: Lease, row: Mapping[str, Any]) -> bool:
-        """Record the metrics of one epoch (`row["epoch"]`, from 1); False: they were there already, and stay.
+    def record_epochs(self, lease: Lease, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Record the metrics of epochs (`row["epoch"]`, from 1) that follow one another; what is there already stays.
 
-        Raises: LeaseLost; IllegalTransition when an epoch is left out.
+        Returns how many were recorded now. Raises: LeaseLost; IllegalTransition when an epoch is left out.
         """
-        return bool(self._held("record_epoch", lease, epoch=row["epoch"], row=strict_json.encode(dict(row)))[0])
+        lines = "\n".join(strict_json.encode(dict(row)) for row in rows)
+        return int(self._held("record_epochs", lease, first=rows[0]["epoch"], rows=lines)[0])
+
+    def record_epoch(self, lease: Lease, row: Mapping[str, Any]) -> bool:
+        """Record the metrics of one epoch; False: they were there already. Raises: as `record_epochs`."""
+        return self.record_epochs(lease, [row]) == 1
 
     def record_checkpoint(self, lease: Lease, checkpoint: CheckpointRef) -> CheckpointRef | None:
         """Make a checkpoint the job's own; returns the one before it, whose file may go now.
