@@ -161,14 +161,14 @@ class LiveService:
         until(lambda: not running(pid), 10.0, f"the end of process {pid}")
 
     def stop(self, number: int = signal.SIGTERM) -> None:
-        """End it and see that nothing is left of it."""
+        """End it, by SIGKILL of its foreground process if that is asked, and see that nothing is left of it."""
         family = [self.process.pid, *self.pids()]
         if self.process.poll() is None:
             self.process.send_signal(number)
         self.process.wait(30)
-        until(lambda: not any(map(running, family)), 10.0, f"the end of {family}")
         self.http.close()
         self._log.close()
+        until(lambda: not any(map(running, family)), 10.0, f"the end of {family}")
 
 
 def running(pid: int) -> bool:
