@@ -10,15 +10,17 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from service.errors import Misconfigured
+from service.errors import Misconfigured, Unavailable
 from workers import kernels
 
 COMMANDS = {
     "up": ("service.embedded.foreground", "main", "the whole service: Redis, Ray, scheduler and API"),
+    "redis": ("service.redis_process", "main", "the Redis that deltaq brings along, on the network"),
     "keeper": ("service.embedded.keeper", "main", "what `up` starts to keep the parts running"),
     "scheduler": ("service.scheduler_process", "main", "the scheduler alone"),
     "ray-head": ("service.ray_nodes", "head_main", "a Ray head, as the scheduler needs it"),
     "ray-worker": ("service.ray_nodes", "worker_main", "a Ray node that offers slots"),
+    "healthy": ("service.health", "main", "whether a part that runs alone is alive: exit code 0"),
 }
 
 
@@ -30,16 +32,21 @@ def main(arguments: Sequence[str]) -> int:
         return os.EX_USAGE
     module, function, _ = COMMANDS[arguments[0]]
     try:
-        kernels.pin()
+        _pin()
         return getattr(import_module(module), function)(arguments[1:]) or 0
     except Misconfigured as error:
-        refused = error.detail
+        print(f"deltaq: {error.detail}", file=sys.stderr)
+        return os.EX_CONFIG  # starting it again does not help
+    except Unavailable as error:
+        print(f"deltaq: {error.detail}", file=sys.stderr)
+        return os.EX_TEMPFAIL
+
+
+def _pin() -> None:
+    try:
+        kernels.pin()
     except ValueError as error:
-        if "DELTAQ_KERNELS" not in str(error):
-            raise
-        refused = str(error)
-    print(f"deltaq: {refused}", file=sys.stderr)
-    return os.EX_CONFIG
+        raise Misconfigured(str(error)) from None
 
 
 if __name__ == "__main__":

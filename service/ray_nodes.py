@@ -18,7 +18,8 @@ HEAD_PORT = 6379
 # need it too. Without the second, a head that is told to end waits for its workers to drain.
 LOOPBACK_ENVIRONMENT = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S": "0"}
 
-_START = (sys.executable, "-m", "ray.scripts.scripts", "start", "--disable-usage-stats")
+_RAY = (sys.executable, "-m", "ray.scripts.scripts")
+_START = (*_RAY, "start", "--disable-usage-stats")
 
 
 def head_command(
@@ -37,6 +38,11 @@ def head_command(
 def node_command(address: str, slots: int, *, block: bool = True) -> list[str]:
     """A node that joins the head at `address`."""
     return [*_START, *(["--block"] if block else []), f"--address={address}", f"--num-cpus={slots}"]
+
+
+def health_command(settings: Settings) -> list[str]:
+    """Asks the head whether it is well; exit code 0 says yes."""
+    return [*_RAY, "health-check", f"--address={address_of_head(settings)}"]
 
 
 def head_main(arguments: Sequence[str]) -> None:

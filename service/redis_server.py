@@ -31,6 +31,10 @@ unixsocket "{socket}"
 unixsocketperm 700
 requirepass "{password}"
 dir "{data_dir}"
+"""
+
+# What makes it lose nothing that it has answered, wherever it runs. It keeps its command line, by which people find it.
+KEEPING = """\
 daemonize no
 set-proc-title no
 appendonly yes
@@ -98,7 +102,7 @@ class RedisServer:
         self.configuration.unlink(missing_ok=True)
         descriptor = os.open(self.configuration, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
+            file.write(text + KEEPING)
         return [server_binary(), str(self.configuration)]
 
     def start(self, *, deadline_s: float = 30.0) -> None:
@@ -144,7 +148,10 @@ class RedisServer:
 
 
 def answers(url: str) -> bool:
-    """Whether a Redis at `url` answers a PING now; one that still loads its data does not."""
+    """Whether a Redis at `url` answers a PING now; one that still loads its data does not.
+
+    Raises: redis.AuthenticationError when it knows another password.
+    """
     import redis
     from redis.backoff import NoBackoff
     from redis.retry import Retry
@@ -152,16 +159,19 @@ def answers(url: str) -> bool:
     client = redis.Redis.from_url(url, socket_timeout=1.0, socket_connect_timeout=1.0, retry=Retry(NoBackoff(), 0))
     try:
         return bool(client.ping())
+    except redis.AuthenticationError:
+        raise
     except (redis.ConnectionError, redis.TimeoutError):  # BusyLoadingError is a ConnectionError
         return False
     finally:
         client.close()
 
 
-def check_address(url: str, deadline_s: float = 10.0) -> None:
-    """Wait for a Redis of somebody else's to answer, and check it.
+def await_suitable(url: str, deadline_s: float = 30.0) -> None:
+    """Wait until the Redis at `url` answers, and check that it can hold deltaq's queue.
 
-    Raises: Misconfigured when it does not answer, refuses the password, or is unsuitable.
+    Raises: StoreUnavailable when it does not answer in time; Misconfigured when it refuses the password, or is such
+    that it could lose what was accepted.
     """
     import redis
 
@@ -170,12 +180,14 @@ def check_address(url: str, deadline_s: float = 10.0) -> None:
     try:
         while not answers(url):
             if time.monotonic() > deadline:
-                raise Misconfigured(f"no Redis answers at {shown} within {deadline_s:g} s; see DELTAQ_REDIS_URL")
-            time.sleep(0.1)
-        with redis.Redis.from_url(url, decode_responses=True) as client:
+                raise StoreUnavailable(f"no Redis answers at {shown} within {deadline_s:g} s; see DELTAQ_REDIS_URL")
+            time.sleep(0.05)
+        with redis.Redis.from_url(url, decode_responses=True, socket_timeout=5.0) as client:
             check_server(client)
-    except (redis.RedisError, ValueError) as error:
+    except (redis.AuthenticationError, redis.ResponseError, ValueError) as error:
         raise Misconfigured(f"the Redis at {shown} (DELTAQ_REDIS_URL) cannot be used: {error}") from None
+    except redis.RedisError as error:
+        raise StoreUnavailable(f"the Redis at {shown} stopped answering: {error}") from None
 
 
 def check_server(client: Redis) -> None:

@@ -12,6 +12,7 @@ from service.builtin import install_builtins
 from service.dataset_records import DatasetRecords
 from service.errors import Misconfigured, StoreUnavailable
 from service.ray_nodes import address_of_head, node_command
+from service.redis_server import await_suitable
 from service.settings import Settings, load_settings
 from service.store import Store
 from workers import kernels
@@ -20,7 +21,7 @@ from workers import kernels
 def main(arguments: Sequence[str]) -> None:
     """Schedule until SIGTERM.
 
-    Raises: Misconfigured when Redis or Ray is not named.
+    Raises: Misconfigured when Redis or Ray is not named, or Redis could lose jobs; StoreUnavailable without Redis.
     """
     parser = argparse.ArgumentParser(prog="python -m service scheduler", description=__doc__)
     parser.add_argument(
@@ -36,6 +37,7 @@ def main(arguments: Sequence[str]) -> None:
     if given.join_ray:
         # Not watched: when it dies, Ray ends this process too, and whoever started it starts both again.
         subprocess.run(node_command(address, slots=0, block=False), check=True)
+    await_suitable(settings.redis_url)
     _install_datasets(settings)  # while Ray, started at the same moment, is not ready yet
     from service.scheduler import run  # imports ray, which takes more than a second
 

@@ -36,17 +36,17 @@ def main(arguments: Sequence[str]) -> int:
     settings = load_settings(**flags)
     settings = settings.model_copy(update={"data_dir": settings.data_dir.expanduser().absolute()})
     os.umask(0o077)  # all that the parts write is for this user alone
-    refuse_unsuitable_redis(settings)
+    check_own_redis(settings)
     with locked_data_dir(settings.data_dir) as lock, runtime_dir() as (folder, held):
         return run(deploy(settings, folder), descriptors=(lock, held))
 
 
-def refuse_unsuitable_redis(settings: Settings) -> None:
+def check_own_redis(settings: Settings) -> None:
     """A Redis of the user's own must be there, and keep what it is given."""
     if settings.redis_url is not None:
-        from service.redis_server import check_address
+        from service.redis_server import await_suitable
 
-        check_address(settings.redis_url)
+        await_suitable(settings.redis_url, deadline_s=10.0)
 
 
 def run(deployment: Deployment, descriptors: tuple[int, ...]) -> int:

@@ -6,17 +6,24 @@ import http.client
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from service.embedded.deployment import Deployment
+if TYPE_CHECKING:
+    from service.embedded.deployment import Deployment
 
 
 def is_ready(url: str, timeout_s: float = 2.0) -> bool:
-    """Whether the API says that Redis, scheduler and Ray are there. No proxy is ever asked."""
+    """Whether the API says that Redis, scheduler and Ray are there."""
+    return answers(url, "/readyz", timeout_s)
+
+
+def answers(url: str, path: str, timeout_s: float = 2.0) -> bool:
+    """Whether a GET is answered with 200; no proxy is ever asked."""
     where = urlsplit(url)
     connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=timeout_s)
     try:
-        connection.request("GET", "/readyz")
+        connection.request("GET", path)
         return connection.getresponse().status == 200
     except (OSError, http.client.HTTPException):
         return False
