@@ -144,7 +144,7 @@ def test_its_redis_works_is_suitable_and_healthy(networked_redis: str, monkeypat
     await_suitable(networked_redis)
     assert healthy("redis") == 0
     assert healthy("scheduler") == 1, "nobody has said yet that it leads"
-    with pytest.raises(Misconfigured, match="WRONGPASS|invalid"):
+    with pytest.raises(Misconfigured, match=r"WRONGPASS|invalid"):
         await_suitable(networked_redis.replace("secret1234", "wrong"))
     monkeypatch.setenv("DELTAQ_REDIS_URL", "redis://127.0.0.1:1/0")
     assert healthy("redis") == 1
