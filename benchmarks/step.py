@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def pytorch_step(sizes: list[int], batch: int, momentum: float) -> tuple[Callabl
     torch.set_num_threads(1)
     torch.manual_seed(0)
     layers: list[Any] = []
-    for below, units in zip(sizes[:-1], sizes[1:], strict=True):
+    for below, units in pairwise(sizes):
         layers += [torch.nn.Linear(below, units), torch.nn.ReLU()]
     model, loss = torch.nn.Sequential(*layers[:-1]), torch.nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(model.parameters(), lr=LEARNING_RATE, momentum=momentum)
@@ -102,12 +103,14 @@ class Side:
         self.version = self._answer()
 
     def seconds(self, steps: int) -> float:
+        """Return the CPU seconds of a number of steps."""
         assert self._process.stdin
         self._process.stdin.write(f"{steps}\n")
         self._process.stdin.flush()
         return float(self._answer())
 
     def close(self) -> None:
+        """End the process and wait for it."""
         assert self._process.stdin
         self._process.stdin.close()
         self._process.wait()

@@ -73,9 +73,9 @@ def main() -> None:
     """Record every case."""
     import torch
 
-    arrays = {f"{case.name}/{name}": array for case in cases() for name, array in train(case).items()}
-    versions = np.array([f"torch {torch.__version__}", f"numpy {np.__version__}"])
-    np.savez_compressed(RECORD, versions=versions, **arrays)
+    arrays: dict[str, Any] = {f"{case.name}/{name}": array for case in cases() for name, array in train(case).items()}
+    versions = [f"torch {torch.__version__}", f"numpy {np.__version__}"]
+    np.savez_compressed(RECORD, versions=np.array(versions), **arrays)
     print(f"{RECORD.name}: {len(cases())} cases, {RECORD.stat().st_size} bytes, {', '.join(versions)}")
 
 

@@ -47,9 +47,8 @@ class Architecture:
         find_loss(self.loss, output.activation)
         least = minimum_outputs(self.loss, output.activation)
         if output.units < least:
-            raise ValueError(
-                f"{self.loss} on {output.activation}: {output.units} output units; allowed: {least} or more"
-            )
+            pair = f"{self.loss} on {output.activation}"
+            raise ValueError(f"output units: {output.units} with {pair}; allowed: {least} or more")
 
     @property
     def dtype(self) -> np.dtype[np.floating[Any]]:

@@ -28,13 +28,14 @@ class BatchSums(NamedTuple):
 
 def mark_right(o: Array, y: Array, samples: SampleBuffers) -> None:
     """Mark the samples whose class was found: the largest output's, and of one unit whether it is above one half."""
+    answer, target = samples.answer, samples.target[(0,) * (o.ndim - y.ndim)]  # y may be shared by all networks
     if o.shape[-1] == 1:
-        np.greater(o[..., 0], 0.5, out=samples.answer)
-        np.greater(y[..., 0], 0.5, out=samples.target)
+        np.greater(o[..., 0], 0.5, out=answer)
+        np.greater(y[..., 0], 0.5, out=target)
     else:
-        o.argmax(axis=-1, out=samples.answer)
-        np.broadcast_to(y, o.shape).argmax(axis=-1, out=samples.target)
-    np.equal(samples.answer, samples.target, out=samples.right)
+        o.argmax(axis=-1, out=answer)
+        y.argmax(axis=-1, out=target)
+    np.equal(answer, target, out=samples.right)
 
 
 def sum_samples(samples: SampleBuffers, weights: Array | None, classes: bool) -> BatchSums:

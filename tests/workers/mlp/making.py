@@ -43,10 +43,11 @@ def random_batch(shape: Architecture, rows: int, seed: int, networks: tuple[int,
     """Inputs, and targets that belong to the loss: numbers, or one class of each row."""
     generator = np.random.default_rng(seed)
     x = generator.normal(size=(*networks, rows, shape.inputs))
+    y: Array
     if shape.loss == "squared_error":
         y = generator.normal(size=(*networks, rows, shape.outputs))
     elif shape.outputs == 1:
-        y = generator.integers(2, size=(*networks, rows, 1))
+        y = generator.integers(2, size=(*networks, rows, 1)).astype(shape.dtype)
     else:
         y = np.eye(shape.outputs)[generator.integers(shape.outputs, size=(*networks, rows))]
     return x.astype(shape.dtype), y.astype(shape.dtype)

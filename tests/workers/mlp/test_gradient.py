@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tests.workers.mlp.making import EVERY_PAIR, HIDDEN, architecture, random_batch, random_parameters
+from workers.mlp.arrays import Array
 from workers.mlp.network import Network
 from workers.mlp.parameters import Parameters
 
@@ -26,7 +27,7 @@ def test_gradient_agrees_with_finite_differences(
     network = Network(shape, rows=5)
     network.gradient(parameters, x, y, weights, gradient)
 
-    def loss_at(array: np.ndarray, place: tuple[int, ...], value: float) -> float:
+    def loss_at(array: Array, place: tuple[int, ...], value: float) -> float:
         kept, array[place] = array[place], value
         loss = network.sums(parameters, x, y, weights).loss
         array[place] = kept
@@ -35,7 +36,7 @@ def test_gradient_agrees_with_finite_differences(
     for name, array in parameters.named().items():
         found = gradient.named()[name]
         for place in np.ndindex(array.shape):
-            value = array[place]
+            value = float(array[place])
             numeric = (loss_at(array, place, value + STEP) - loss_at(array, place, value - STEP)) / (2 * STEP)
             assert found[place] == pytest.approx(numeric, rel=1e-6, abs=1e-6), (name, place)
 

@@ -1,0 +1,26 @@
+"""The recorded cases trained anew by the PyTorch that is installed; `make oracle` runs them, nothing else does."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import numpy as np
+import pytest
+
+from tests.oracles import record
+from tests.oracles.cases import Case, cases
+from tests.workers.mlp.test_pytorch import TOLERANCE, train
+
+pytestmark = [
+    pytest.mark.oracle,
+    pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="PyTorch is not installed; run `make oracle`"),
+]
+
+
+@pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
+def test_training_goes_as_pytorch_does_it_now(case: Case) -> None:
+    expected, found = record.train(case), train(case)
+    assert found.keys() == expected.keys()
+    for name, array in expected.items():
+        tolerance = TOLERANCE[case.precision]
+        assert np.allclose(found[name], array, rtol=tolerance, atol=tolerance), name

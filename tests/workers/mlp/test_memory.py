@@ -1,0 +1,51 @@
+"""A step allocates nothing of its mini-batch's size, nor of its network's."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from tests.workers.mlp.making import EVERY_PAIR, HIDDEN, architecture, random_batch, random_parameters
+from workers.mlp.network import Network
+from workers.mlp.optimizers import SGD
+from workers.mlp.parameters import Parameters
+
+ROWS = 65_536
+COLUMN_BYTES = ROWS * 4  # one float32 for each row; NumPy's own casting buffers, of a fixed size, stay below it
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize("pair", EVERY_PAIR, ids="-".join)
+def test_a_step_allocates_nothing_of_batch_size(pair: tuple[str, str], hidden: str) -> None:
+    shape = architecture(pair, (5, 8, 4, 3), hidden, precision="float32")
+    parameters, gradient = random_parameters(shape, seed=1), Parameters(shape)
+    x, y = random_batch(shape, ROWS, seed=2)
+    weights = np.ones(ROWS)
+    network, optimizer = Network(shape, ROWS), SGD(0.01, momentum=0.9, nesterov=True, weight_decay=0.01)
+    state = optimizer.state(parameters)
+
+    def step() -> None:
+        sums = network.gradient(parameters, x, y, weights, gradient)
+        optimizer.update(parameters, gradient, sums.weight, state)
+
+    step()
+    tracemalloc.start()
+    try:
+        step()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < COLUMN_BYTES / 2
+
+
+def test_fewer_rows_use_the_same_memory() -> None:
+    shape = architecture(("cross_entropy", "softmax"), (4, 5, 3))
+    network, parameters = Network(shape, rows=8), random_parameters(shape, seed=3)
+    x, _ = random_batch(shape, 8, seed=4)
+    full = network.forward(parameters, x)
+    short = network.forward(parameters, x[:3])
+    assert np.shares_memory(full, short)
+    assert short.shape == (3, 3)
+    assert short.flags.c_contiguous
