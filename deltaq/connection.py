@@ -7,17 +7,16 @@ connection, or a 503, is made again until its deadline. Only a service that neve
 
 from __future__ import annotations
 
-import ipaddress
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import orjson
 
+from deltaq.addresses import authorization, bracketed, is_loopback, normal_url
 from deltaq.errors import ApiError, InvalidInput, ServiceError, UnexpectedAnswer, Unreachable, api_error
 
 _PASSING = (502, 503, 504)  # the service, or a proxy before it, is on its way back
@@ -58,12 +57,12 @@ class Connection:
         self.retry_for_s = retry_for_s
         self.notify: Notify = notify or (lambda message: None)
         self.seen = False  # something answered here before
-        host = urlsplit(self.url).hostname or ""
+        host = httpx.URL(self.url).host
         self._http = httpx.Client(
             base_url=self.url,
-            headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
+            headers=authorization(api_key),
             timeout=_TIMEOUT,
-            mounts={f"all://{_bracketed(host)}": None} if is_loopback(host) else {},  # no proxy to ourselves
+            mounts={f"all://{bracketed(host)}": None} if is_loopback(host) else {},  # no proxy to ourselves
         )
 
     def close(self) -> None:
@@ -203,29 +202,3 @@ def _retry_after_s(error: Exception) -> float:
 
 def _seconds(retry_after: str) -> float:
     return float(retry_after) if retry_after.isdecimal() else 0.0
-
-
-def normal_url(url: str) -> str:
-    """The service's address with its scheme and without a final slash.
-
-    Raises: InvalidInput where it is no http or https address.
-    """
-    text = url.strip() if "://" in url else f"http://{url.strip()}"
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise InvalidInput(f"{url!r} is no address of a service: expected something like http://127.0.0.1:8000")
-    return text.rstrip("/")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _bracketed(host: str) -> str:
-    return f"[{host}]" if ":" in host else host

@@ -50,6 +50,7 @@ def follow(job: Job, shown_on: Display, *, give_up_s: float) -> int:
     Raises: Unreachable when the service was away for `give_up_s`.
     """
     with shown_on:
+        shown_on.progress(job.progress)
         for event in job.watch(give_up_s=give_up_s):
             show(event, job.id, shown_on)
     return EXIT_CODES[job.status]

@@ -18,7 +18,7 @@ from tests.deltaq.conftest import POINTS, SPEC, Hand
 
 def test_a_job_from_submission_to_its_result(client: Client, points: str, hand: Hand) -> None:
     job = client.submit({**SPEC, "name": "first", "seed": 0})
-    assert job.status is JobStatus.QUEUED
+    assert repr(job) == f"Job({job.id!r}, queued)"
     assert job.spec["epochs"] == 3
     assert job.spec["seed"] == 0
     lease = hand.claim()

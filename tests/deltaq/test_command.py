@@ -1,0 +1,218 @@
+"""The `deltaq` command as a process: what it prints for people and for programs, and its exit codes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.auth import read_keys
+from deltaq.client import Client
+from deltaq.console import shown
+from service.errors import Diverged
+from tests.deltaq.conftest import POINTS, SPEC, Command, Hand
+
+
+def strict(text: str) -> Any:
+    """Read strict JSON."""
+
+    def refuse(word: str) -> Any:
+        raise AssertionError(f"{word} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "key"),
+    [
+        (("datasets", "--json"), "name"),
+        (("jobs", "--json"), "id"),
+        (("models", "--json"), "job_id"),
+        (("metrics", "JOB", "--json"), "epoch"),
+        (("logs", "JOB", "--json"), "message"),
+        (("show", "JOB", "--json"), None),
+        (("show", "MODEL", "--json"), None),
+        (("show", "DATASET", "--json"), None),
+        (("cluster", "--json"), None),
+        (("cancel", "QUEUED", "--json"), None),
+        (("retry", "QUEUED", "--json"), None),
+        (("pause", "QUEUED", "--json"), None),
+        (("resume", "QUEUED", "--json"), None),
+        (("submit", "-", "--json"), None),
+        (("submit", "-", "--dry-run", "--json"), None),
+        (("watch", "JOB", "--json"), None),
+        (("key", "ada", "--json"), None),
+    ],
+)
+def test_json_is_strict_and_a_list_is_one_array(
+    arguments: tuple[str, ...], key: str | None, command: Command, client: Client, points: str, hand: Hand
+) -> None:
+    job = client.submit(SPEC)
+    lease = hand.claim()
+    hand.epoch(lease, 1, validation_loss=float("nan"))
+    hand.queue.log(lease, "info", "here")
+    hand.succeed(lease)
+    queued = client.submit(SPEC)
+    names = {"JOB": job.id, "MODEL": job.model().id, "DATASET": job.spec["dataset"], "QUEUED": queued.id}
+    if "retry" in arguments:
+        queued.cancel()
+    if "resume" in arguments:
+        queued.pause()
+    code, out, err = command.run(*(names.get(word, word) for word in arguments), stdin=json.dumps(SPEC))
+    assert code == 0, err
+    document = strict(out)
+    if key is None:
+        assert isinstance(document, dict)
+    else:
+        assert key in document[0]
+
+
+def test_people_see_0_as_0_and_what_is_missing_as_a_dash(
+    command: Command, client: Client, points: str, hand: Hand
+) -> None:
+    job = client.submit({**SPEC, "priority": 0, "seed": 0, "tags": {"zero": "0"}})
+    lease = hand.claim()
+    hand.epoch(lease, 1, validation_loss=0.0, learning_rate=0.0)
+    code, out, _ = command.run("jobs")
+    head, row = out.splitlines()
+    assert code == 0
+    assert head.split("  ")[0] == "ID"
+    assert row.split()[:3] == [job.id, "running", "–"]
+    assert row.split()[5] == "0"
+    _, out, _ = command.run("metrics", job.id)
+    assert out.splitlines()[1].split() == ["1", "1", "0", "–", "–", "0", "100"]
+    _, out, _ = command.run("show", job.id)
+    facts = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert (facts["spec.priority"], facts["spec.seed"], facts["spec.tags.zero"], facts["error"]) == ("0", "0", "0", "–")
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (0.0, "0"), (False, "no"), (None, "–"), ("", "–"), ([], "–"), (1 / 3, "0.3333"), (12345.6, "12,346")],
+)
+def test_values_are_shown_as_people_read_them(value: Any, text: str) -> None:
+    assert shown(value) == text
+
+
+def test_the_name_of_another_cannot_move_the_cursor(command: Command, client: Client, points: str) -> None:
+    client.submit({**SPEC, "name": "a\x1b[2Jb\nc"})
+    _, out, _ = command.run("jobs")
+    assert "\x1b" not in out
+    assert r"a\x1b[2Jb\nc" in out
+    assert len(out.splitlines()) == 2
+
+
+def test_a_reader_that_takes_one_line_is_no_fault(command: Command, client: Client, points: str) -> None:
+    for number in range(30):
+        client.submit({**SPEC, "tags": {str(n): "x" * 200 for n in range(30)}, "name": str(number)})
+    code, out, err = command.run("jobs", "--json")
+    assert (code, err) == (0, "")
+    assert len(out) > 150_000  # more than any pipe holds at once
+    line = f"{sys.executable} -m deltaq jobs --json 2>errors | head -1"
+    environment = {**os.environ, "DELTAQ_URL": client.url}
+    found = subprocess.run(line, shell=True, capture_output=True, text=True, env=environment, check=True)
+    errors = Path("errors")
+    try:
+        assert (found.stdout, errors.read_text()) == ("[\n", "")
+    finally:
+        errors.unlink()
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [('{"dataset": "points",\n "epochs" 3}', "standard input, line 2, column 11"), ("epochs: [", "line 1, column 10")],
+)
+def test_a_file_that_is_wrong_is_told_with_line_and_column(text: str, place: str, command: Command) -> None:
+    code, out, err = command.run("submit", "-", stdin=text)
+    assert (code, out) == (2, "")
+    assert place in err
+
+
+def test_files_that_are_not_there_are_refused(command: Command) -> None:
+    for arguments in (("submit", "nowhere.yaml"), ("datasets", "add", "nowhere.csv", "--target", "y")):
+        code, _, err = command.run(*arguments)
+        assert code == 2
+        assert "o such file" in err
+
+
+def test_refusals_show_the_field_and_what_is_allowed(command: Command, points: str) -> None:
+    code, _, err = command.run("submit", "-", stdin="dataset: points\nepochs: 0\n")
+    assert code == 2
+    assert "/epochs" in err
+    code, _, err = command.run("jobs", "--status", "sleeping")
+    assert code == 2
+    assert "queued" in err
+    code, _, err = command.run("show", "job-nothing")
+    assert code == 2
+    code, _, err = command.run("submit")
+    assert code == 2
+    assert "FILE" in err
+
+
+def test_a_service_that_is_not_there_ends_with_4_and_what_to_do(command: Command) -> None:
+    code, _, err = command.run("jobs", DELTAQ_URL="http://127.0.0.1:9")
+    assert code == 4
+    assert "127.0.0.1:9" in err
+    assert "deltaq up" in err
+
+
+def test_data_sets_are_added_listed_and_deleted(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "points.csv"
+    path.write_text(POINTS)
+    code, out, _ = command.run("datasets", "add", str(path), "--target", "label", "--column", "x=categorical", "--json")
+    assert code == 0
+    assert strict(out)["name"] == "points"
+    assert strict(out)["columns"][0]["type"] == "categorical"
+    code, out, _ = command.run("datasets")
+    assert "points" in out
+    code, _, err = command.run("datasets", "add", str(path), "--target", "y", "--name", "points")
+    assert code == 2
+    assert "points" in err
+    assert command.run("datasets", "delete", "points")[0] == 0
+    assert command.run("datasets", "delete", "points")[0] == 2
+    code, _, err = command.run("datasets", "add", str(path), "--target", "label", "--column", "x")
+    assert code == 2
+    assert "NAME=TYPE" in err
+
+
+def test_the_error_of_a_failed_job_is_shown(command: Command, client: Client, points: str, hand: Hand) -> None:
+    job = client.submit(SPEC)
+    hand.fail(hand.claim(), Diverged("the loss is not finite", hint="try a smaller learning rate"))
+    _, out, _ = command.run("show", job.id)
+    assert "try a smaller learning rate" in out
+    code, _, err = command.run("watch", job.id)
+    assert code == 1
+    assert "try a smaller learning rate" in err
+
+
+def test_a_key_is_what_the_service_takes(command: Command, tmp_path: Path) -> None:
+    code, out, _ = command.run("key", "ada", "--scopes", "read", "--tenant", "lab", "--json")
+    assert code == 0
+    made = strict(out)
+    path = tmp_path / "keys.json"
+    path.write_text(json.dumps([made["record"]]))
+    path.chmod(0o600)
+    (key,) = read_keys(path)
+    assert (key.name, key.tenant, key.scopes) == ("ada", "lab", frozenset({"read"}))
+    assert key.sha256 == hashlib.sha256(made["key"].encode()).hexdigest()
+    code, out, _ = command.run("key", "ada")
+    assert code == 0
+    assert out.split()[0] == "key"
+    for arguments in (("--scopes", "admin"), ("--scopes", ""), ("--tenant", "A B")):
+        assert command.run("key", "ada", *arguments)[0] == 2
+
+
+def test_up_starts_the_service_that_is_installed_and_no_folder_of_that_name(tmp_path: Path) -> None:
+    (tmp_path / "service").mkdir()
+    (tmp_path / "service" / "__init__.py").write_text("raise SystemExit('the wrong service')")
+    line = [sys.executable, "-P", "-m", "deltaq", "up", "--host", "0.0.0.0", "--data-dir", str(tmp_path / "data")]
+    ended = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 78
+    assert "DELTAQ_API_KEYS_FILE" in ended.stderr
+    assert "the wrong service" not in ended.stderr

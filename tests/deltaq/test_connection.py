@@ -1,0 +1,165 @@
+"""Calls whose connection is lost, refused, delayed or answered by a stranger."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from deltaq.addresses import is_loopback, normal_url
+from deltaq.client import Client
+from deltaq.connection import Connection, encode
+from deltaq.errors import (
+    InvalidInput,
+    InvalidRequest,
+    NotAllowed,
+    QueueFull,
+    ServiceError,
+    UnexpectedAnswer,
+    Unreachable,
+)
+from tests.deltaq.scripted import Scripted, hangs_up, problem, says
+
+JOB = {"id": "job-1", "status": "queued"}
+
+
+def test_a_creation_that_was_lost_is_made_again_under_one_key() -> None:
+    told: list[str] = []
+    with Scripted([says({"queue_depth": 0}), hangs_up, problem(503, "Unavailable"), says(JOB, 202)]) as server:
+        client = Client(server.url, notify=told.append)
+        client.cluster()
+        assert client.submit({"dataset": "iris"}).id == "job-1"
+        client.close()
+    keys = {request.headers["idempotency-key"] for request in server.seen[1:]}
+    assert len(server.seen) == 4
+    assert len(keys) == 1
+    assert {request.body for request in server.seen[1:]} == {b'{"dataset":"iris"}'}
+    assert len(told) == 1
+
+
+def test_each_creation_has_a_key_of_its_own() -> None:
+    with Scripted([says(JOB, 202), says(JOB, 202)]) as server, Client(server.url) as client:
+        client.submit({})
+        client.submit({})
+    assert len({request.headers["idempotency-key"] for request in server.seen}) == 2
+
+
+def test_the_service_says_how_long_to_wait() -> None:
+    with Scripted([problem(503, "Unavailable", Retry_After="1"), says({})]) as server, Client(server.url) as client:
+        start = time.monotonic()
+        client.cluster()
+        assert time.monotonic() - start >= 1
+
+
+def test_who_asks_to_wait_beyond_the_deadline_is_not_waited_for() -> None:
+    with (
+        Scripted([problem(503, "Unavailable", Retry_After="60")]) as server,
+        Client(server.url, retry_for_s=2) as client,
+        pytest.raises(ServiceError) as refused,
+    ):
+        client.cluster()
+    assert refused.value.retry_after_s == 60
+    assert refused.value.title == "Unavailable"
+
+
+def test_a_service_that_was_there_is_waited_for_until_the_deadline() -> None:
+    with Scripted([says({})]) as server, Client(server.url, retry_for_s=0.5) as client:
+        client.cluster()
+        server.__exit__()
+        start = time.monotonic()
+        with pytest.raises(Unreachable, match="lost the connection"):
+            client.cluster()
+        assert 0.2 < time.monotonic() - start < 2
+
+
+def test_a_service_that_never_was_there_is_not_waited_for() -> None:
+    start = time.monotonic()
+    with Client("http://127.0.0.1:9", retry_for_s=30) as client, pytest.raises(Unreachable, match="connection refused"):
+        client.cluster()
+    assert time.monotonic() - start < 5
+
+
+@pytest.mark.parametrize("status", [502, 504])
+def test_a_proxy_that_waits_for_the_service_is_waited_for(status: int) -> None:
+    answers = [says("<html>", status, "text/html"), says({"queue_depth": 0})]
+    with Scripted(answers) as server, Client(server.url) as client:
+        assert client.cluster() == {"queue_depth": 0}
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [(400, InvalidRequest), (403, NotAllowed), (401, NotAllowed), (429, QueueFull), (500, ServiceError)],
+)
+def test_a_refusal_is_not_repeated(status: int, kind: type[Exception]) -> None:
+    with (
+        Scripted([problem(status, "No")]) as server,
+        Client(server.url) as client,
+        pytest.raises(kind, match="No: why"),
+    ):
+        client.cluster()
+    assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("status", [200, 404, 500])
+def test_a_stranger_at_the_address_is_recognised(status: int) -> None:
+    with (
+        Scripted([says("<html>hello</html>", status, "text/html")]) as server,
+        Client(server.url) as client,
+        pytest.raises(UnexpectedAnswer, match=r"text/html.*is this a deltaq service"),
+    ):
+        client.cluster()
+
+
+def test_proxies_are_never_asked_for_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with Scripted([says({"queue_depth": 0})]) as server, Client(server.url) as client:
+        assert client.cluster() == {"queue_depth": 0}
+    with Client("http://192.0.2.1:8000") as client, pytest.raises(Unreachable, match="refused"):
+        client.cluster()  # what is not loopback does go through the proxy, where nobody listens
+
+
+def test_the_key_is_sent_as_bearer() -> None:
+    with Scripted([says({})]) as server, Client(server.url, "dq_secret\n") as client:
+        client.cluster()
+    assert server.seen[0].headers["authorization"] == "Bearer dq_secret"
+    for key in ("schlüssel", "two\nlines"):
+        with pytest.raises(InvalidInput, match="API key") as refused:
+            Client("http://127.0.0.1:9", key)
+        assert key not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("127.0.0.1:8000", "http://127.0.0.1:8000"),
+        ("https://gpu.example/deltaq/", "https://gpu.example/deltaq"),
+        (" http://[::1]:8000 ", "http://[::1]:8000"),
+    ],
+)
+def test_addresses_are_taken_as_people_write_them(given: str, taken: str) -> None:
+    assert normal_url(given) == taken
+
+
+@pytest.mark.parametrize(
+    "given", ["", "ftp://host", "http://", "unix:///tmp/socket", "http://host:port", "http://[::1"]
+)
+def test_what_is_no_address_is_refused(given: str) -> None:
+    with pytest.raises(InvalidInput, match="address of a service"):
+        Connection(given)
+
+
+@pytest.mark.parametrize(
+    ("host", "own"), [("127.0.0.2", True), ("::1", True), ("localhost", True), ("10.0.0.1", False)]
+)
+def test_loopback_is_told_from_others(host: str, own: bool) -> None:
+    assert is_loopback(host) is own
+
+
+def test_what_is_sent_is_strict_json() -> None:
+    assert encode({"a": float("nan"), "b": [float("inf")]}) == b'{"a":null,"b":[null]}'
+    for value in (object(), 2**70, "\ud800", {1: 2}):
+        with pytest.raises(InvalidInput, match="cannot be sent as JSON"):
+            encode({"a": value})
