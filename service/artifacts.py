@@ -12,6 +12,7 @@ import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -82,6 +83,20 @@ class Artifacts:
         with _answering(path), suppress(FileNotFoundError):
             self._filesystem.rm(self._full(path), recursive=True)
 
+    def older_than(self, folder: str, age_s: float) -> list[str]:
+        """The files below a folder that were last written at least so many seconds ago.
+
+        Raises: StoreUnavailable.
+        """
+        limit = datetime.now(UTC) - timedelta(seconds=age_s)
+        found = []
+        with _answering(folder):
+            for full in self._filesystem.find(self._full(folder)):
+                with suppress(FileNotFoundError):  # its owner deletes it just now
+                    if self._filesystem.modified(full) <= limit:
+                        found.append(str(full).removeprefix(f"{self._root}/"))
+        return found
+
     def _full(self, path: str) -> str:
         if not _PATH.fullmatch(path):
             raise ValueError(f"{path!r} is no path of an artifact: parts of letters, digits, . _ - joined by /")
@@ -90,7 +105,7 @@ class Artifacts:
     def _write_local(self, path: str, source: BinaryIO) -> str:
         target = Path(self._full(path))
         _make_folder(target.parent)
-        part = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
+        part = target.with_name(f"{target.name}.{secrets.token_hex(8)}.part")
         try:
             with part.open("xb") as file:
                 digest = _copy(source, file)

@@ -6,14 +6,16 @@ import argparse
 import subprocess
 import time
 from collections.abc import Sequence
+from threading import Thread
 
 from service.artifacts import Artifacts
 from service.builtin import install_builtins
 from service.dataset_records import DatasetRecords
 from service.errors import Misconfigured, StoreUnavailable
+from service.leftovers import Leftovers
 from service.ray_nodes import address_of_head, node_command
 from service.redis_server import await_suitable
-from service.settings import Settings, load_settings
+from service.settings import load_settings
 from service.store import Store
 from workers import kernels
 
@@ -38,17 +40,17 @@ def main(arguments: Sequence[str]) -> None:
         # Not watched: when it dies, Ray ends this process too, and whoever started it starts both again.
         subprocess.run(node_command(address, slots=0, block=False), check=True)
     await_suitable(settings.redis_url)
-    _install_datasets(settings)  # while Ray, started at the same moment, is not ready yet
+    store, artifacts = Store(settings.redis_url), Artifacts(settings.artifacts_url)
+    _install_datasets(DatasetRecords(store), artifacts)  # while Ray, started at the same moment, is not ready yet
+    Thread(target=Leftovers(store, artifacts).keep_sweeping, name="leftovers", daemon=True).start()
     from service.scheduler import run  # imports ray, which takes more than a second
 
     kernels.check()
     run(settings)
 
 
-def _install_datasets(settings: Settings) -> None:
+def _install_datasets(records: DatasetRecords, artifacts: Artifacts) -> None:
     """Put the built-in data sets in their place, as soon as Redis answers."""
-    store = Store(settings.redis_url or "")
-    records, artifacts = DatasetRecords(store), Artifacts(settings.artifacts_url)
     while True:
         try:
             install_builtins(records, artifacts)

@@ -1,0 +1,90 @@
+"""Files that no record names: what a killed writer left, swept when it is old and its lease is over.
+
+A file exists only through a record (Redis commits, disk follows), and deleting goes record first; so what is found
+here without a record was never committed, or is deleted already. Knows which record names which file, and no more.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import structlog
+
+from service import strict_json
+from service.artifacts import Artifacts
+from service.errors import Unavailable
+from service.store import Store, key
+
+log = structlog.get_logger()
+
+OLD_S = 3600.0
+EVERY_S = 600.0
+
+
+class Leftovers:
+    """The artifact store held against the records.
+
+    Units: `old_s` in seconds: younger files may belong to somebody who has not recorded them yet.
+    """
+
+    def __init__(self, store: Store, artifacts: Artifacts, *, old_s: float = OLD_S) -> None:
+        self._store = store
+        self._artifacts = artifacts
+        self._old_s = old_s
+
+    def sweep(self) -> list[str]:
+        """Delete every old file that no record names; answers their paths.
+
+        Raises: StoreUnavailable.
+        """
+        named: dict[str, Callable[[list[str]], bool]] = {
+            "checkpoints": self._checkpoint_named,
+            "models": self._model_named,
+            "datasets": self._dataset_named,
+        }
+        swept = []
+        for folder, is_named in named.items():
+            for path in self._artifacts.older_than(folder, self._old_s):
+                if not is_named(path.split("/")):
+                    self._artifacts.delete(path)
+                    swept.append(path)
+        return swept
+
+    def keep_sweeping(self) -> None:
+        """Sweep now and then, for as long as the process lives."""
+        while True:
+            time.sleep(EVERY_S)
+            try:
+                swept = self.sweep()
+            except Unavailable as away:
+                log.warning("leftovers not swept", detail=away.detail)
+            else:
+                log.info("leftovers swept", files=len(swept))
+
+    def _checkpoint_named(self, parts: list[str]) -> bool:
+        """`checkpoints/<job>/<token>-<step>.safetensors`: the job's newest, or of the lease that writes now."""
+        checkpoint, token = self._fields("job", parts[1], "checkpoint", "token")
+        newest = strict_json.decode(checkpoint)["path"] if checkpoint else None
+        return "/".join(parts) == newest or bool(token and parts[2].startswith(token))
+
+    def _model_named(self, parts: list[str]) -> bool:
+        """`models/<job>/<token>.safetensors`: of the model that the job's result names, or of the lease."""
+        result, token = self._fields("job", parts[1], "result", "token")
+        if token and parts[2].startswith(token):
+            return True
+        model = strict_json.decode(result)["model_id"] if result else ""
+        (document,) = self._fields("model", model, "document")
+        return bool(document) and strict_json.decode(document or "")["path"] == "/".join(parts)
+
+    def _dataset_named(self, parts: list[str]) -> bool:
+        """`datasets/<id>/columns.parquet` while its record is there, `datasets/<id>/prepared/<name>/…` when recorded."""
+        (document,) = self._fields("dataset", parts[1], "document")
+        if parts[2] != "prepared" or document is None:
+            return document is not None
+        references = self._store.command("HVALS", key("dataset", parts[1], "prepared"))
+        return "/".join(parts[:4]) in {strict_json.decode(text)["folder"] for text in references}
+
+    def _fields(self, kind: str, record: str, *names: str) -> list[str | None]:
+        found: list[str | None] = self._store.command("HMGET", key(kind, record), *names)
+        return found
