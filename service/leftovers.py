@@ -78,7 +78,7 @@ class Leftovers:
         return bool(document) and strict_json.decode(document or "")["path"] == "/".join(parts)
 
     def _dataset_named(self, parts: list[str]) -> bool:
-        """`datasets/<id>/columns.parquet` while its record is there, `datasets/<id>/prepared/<name>/…` when recorded."""
+        """`datasets/<id>/columns.parquet` while the record is there, `…/prepared/<name>/…` when recorded."""
         (document,) = self._fields("dataset", parts[1], "document")
         if parts[2] != "prepared" or document is None:
             return document is not None
