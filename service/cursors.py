@@ -10,14 +10,12 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from service.errors import FieldError, InvalidRequest
 
 T = TypeVar("T")
-U = TypeVar("U")
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
@@ -31,10 +29,6 @@ class Page(Generic[T]):
 
     items: list[T]
     next_cursor: str | None
-
-    def map(self, change: Callable[[T], U]) -> Page[U]:
-        """The same page with every item changed."""
-        return Page([change(item) for item in self.items], self.next_cursor)
 
 
 def encode_cursor(position: int, scope: Scope) -> str:
