@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from typing import Annotated, NoReturn
 
 import typer
@@ -55,6 +56,9 @@ def options(
 
 def main() -> NoReturn:
     """Run the command and exit with its code; no user ever sees a traceback for a mistake of theirs."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that has no "–" shows something else
     sys.exit(_run())
 
 

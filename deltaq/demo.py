@@ -14,13 +14,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from statistics import median
 from types import FrameType
 from typing import Any, TextIO
 
 from deltaq import console
 from deltaq.client import Client
 from deltaq.errors import Unreachable
-from deltaq.handwriting import DIGITS, pixels
+from deltaq.handwriting import DIGITS, pixels, shaded
 from deltaq.job import Job
 from deltaq.model import Model
 from deltaq.service_child import ServiceChild
@@ -87,8 +88,8 @@ def _verdict(job: Job) -> int:
 
 def _result(job: Job, *, start_s: float) -> dict[str, dict[str, Any]]:
     """What came out, what it was made of, and where the time went."""
-    last = job.metrics()[-1]
-    speeds = [row.samples_per_s for row in job.metrics() if row.samples_per_s]
+    rows = job.metrics()
+    last, speeds = rows[-1], [row.samples_per_s for row in rows if row.samples_per_s]
     record, setup_s = job.record, os.environ.get("DELTAQ_SETUP_S")
     return {
         "what came out": {
@@ -99,7 +100,7 @@ def _result(job: Job, *, start_s: float) -> dict[str, dict[str, Any]]:
         "what it took": {
             "steps": record.progress.steps or record.progress.step,
             "epochs": last.epoch,
-            "samples/s": max(speeds, default=None),
+            "samples/s, the median of the epochs": median(speeds) if speeds else None,
             "workers": job.result.get("workers_used"),
         },
         "where the time went, in seconds": {
@@ -140,8 +141,8 @@ def _print(result: Mapping[str, Mapping[str, Any]], drawings: list[dict[str, Any
         console.write(f"\n{title}\n")
         console.facts({f"  {name}": value for name, value in values.items()})
     console.write("\nthree digits drawn by hand, and what the model reads in them\n\n")
-    for lines in zip(*(drawing.splitlines() for drawing in DIGITS.values()), strict=True):
-        console.write("  " + "   ".join("".join(pixel * 2 for pixel in line) for line in lines) + "\n")
+    for lines in zip(*map(shaded, DIGITS.values()), strict=True):
+        console.write("  " + "   ".join(lines).rstrip() + "\n")
     readings = (f"{one['read']} ({console.shown(one['probability'])})".center(16) for one in drawings)
     console.write("  " + "   ".join(readings).rstrip() + "\n")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 INK = {".": 0, ":": 4, "+": 8, "x": 12, "#": 16}
+_SHADES = {".": " ", ":": "░", "+": "▒", "x": "▓", "#": "█"}
 
 DIGITS: dict[int, str] = {
     0: """\
@@ -41,3 +42,8 @@ def pixels(drawing: str) -> list[int]:
     Shapes: (64,), row by row.
     """
     return [INK[char] for line in drawing.splitlines() for char in line]
+
+
+def shaded(drawing: str) -> list[str]:
+    """The drawing's lines as a terminal shows them, each pixel two characters wide."""
+    return ["".join(2 * _SHADES[char] for char in line) for line in drawing.splitlines()]
