@@ -6,9 +6,9 @@ the model, so that training and prediction run the same lines: (value − shift)
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -17,99 +17,11 @@ from numpy.typing import NDArray
 from service import strict_json
 from service.datasets import ColumnKind, Label, Task, typed_label
 from service.errors import BadData, FieldError
+from service.features import SHOWN_LEVELS, BadValue, Numeric, OneHot
 
 Row = Sequence[Any] | Mapping[str, Any]
 
 FORMAT = 1
-_SHOWN_LEVELS = 20
-_NUMBERS = frozenset({int, float})
-_KIND_TYPES: Mapping[str, frozenset[type]] = {
-    "integer": _NUMBERS,
-    "float": _NUMBERS,
-    "text": frozenset({str}),
-    "boolean": frozenset({bool}),
-}
-
-
-@dataclass(frozen=True)
-class Numeric:
-    """A column of numbers: one input, (value − shift) / scale."""
-
-    name: str
-    shift: float
-    scale: float
-
-    width = 1
-
-    def encode(self, values: NDArray[np.float64], out: NDArray[np.floating]) -> None:
-        """Shapes: values (rows,), out (rows, 1)."""
-        with np.errstate(over="ignore", invalid="ignore"):  # beyond the precision is infinite, and a prediction null
-            out[:, 0] = (values - self.shift) / self.scale
-
-    def read(self, values: Sequence[Any]) -> NDArray[np.float64]:
-        """The raw values of a column as numbers; one that is none is a ValueError with its row."""
-        if set(map(type, values)) <= _NUMBERS:
-            try:
-                found = np.array(values, dtype=np.float64)
-            except OverflowError:  # an integer beyond every float
-                pass
-            else:
-                if np.isfinite(found).all():
-                    return found
-        raise BadValue(next(row for row, value in enumerate(values) if not _is_finite(value)))
-
-    @property
-    def allowed(self) -> Any:
-        """What a raw value may be."""
-        return "a finite number"
-
-
-@dataclass(frozen=True)
-class OneHot:
-    """A column of levels: one input a level, 1 at the row's own and 0 elsewhere."""
-
-    name: str
-    kind: ColumnKind
-    levels: tuple[Label, ...]
-
-    @property
-    def width(self) -> int:
-        """How many inputs it has."""
-        return len(self.levels)
-
-    def encode(self, values: NDArray[np.int64], out: NDArray[np.floating]) -> None:
-        """Shapes: values (rows,) are numbers of levels, out (rows, levels)."""
-        out[...] = 0
-        out[np.arange(len(values)), values] = 1
-
-    def read(self, values: Sequence[Any]) -> NDArray[np.int64]:
-        """The raw values of a column as numbers of levels; an unknown one is a BadValue with its row."""
-        if set(map(type, values)) <= _KIND_TYPES[self.kind]:
-            found = np.array([self._numbers.get(value, -1) for value in values], dtype=np.int64)
-            if (found >= 0).all():
-                return found
-        types = _KIND_TYPES[self.kind]
-        known = self._numbers
-        raise BadValue(next(row for row, value in enumerate(values) if type(value) not in types or value not in known))
-
-    @property
-    def allowed(self) -> Any:
-        """What a raw value may be."""
-        shown = list(self.levels[:_SHOWN_LEVELS])
-        more = len(self.levels) - len(shown)
-        return [*shown, f"… and {more} more"] if more else shown
-
-    @cached_property
-    def _numbers(self) -> dict[Label, int]:
-        return {level: number for number, level in enumerate(self.levels)}
-
-
-class BadValue(Exception):
-    """A raw value that its column cannot have."""
-
-    def __init__(self, row: int) -> None:
-        super().__init__(row)
-        self.row = row
 
 
 @dataclass(frozen=True)
@@ -229,7 +141,7 @@ class Transform:
                 allowed = "every row a list of values, or every row an object {column: value}"
                 raise _refused(number, None, None, row, allowed)
             if len(row) != len(self.features):
-                names = ", ".join(feature.name for feature in self.features[:_SHOWN_LEVELS])
+                names = ", ".join(feature.name for feature in self.features[:SHOWN_LEVELS])
                 raise _refused(
                     number, None, None, f"{len(row)} values", f"{len(self.features)} values, in order: {names}"
                 )
@@ -265,13 +177,6 @@ def _or_none(values: NDArray[np.float64]) -> list[float | None]:
     return [value if sound else None for value, sound in zip(found, np.isfinite(values).tolist(), strict=True)]
 
 
-def _is_finite(value: Any) -> bool:
-    try:
-        return type(value) in _NUMBERS and bool(np.isfinite(float(value)))
-    except OverflowError:
-        return False
-
-
 def _feature(document: Mapping[str, Any]) -> Numeric | OneHot:
     if "levels" not in document:
         return Numeric(**document)
@@ -285,7 +190,7 @@ def _labels(kind: ColumnKind, labels: Iterable[Label]) -> tuple[Label, ...]:
 def _refused(row: int, place: str | int | None, name: str | None, value: Any, allowed: Any, what: str = "") -> BadData:
     shown = strict_json.printable(value[:200]) if isinstance(value, str) else value
     if not isinstance(shown, str | int | float | bool | None) or (type(shown) is int and shown.bit_length() > 63):
-        shown = strict_json.printable(repr(shown)[:200])
+        shown = strict_json.printable(reprlib.repr(shown)[:200])  # repr itself cannot write what is nested deeply
     pointer = f"/rows/{row}" + ("" if place is None else f"/{str(place).replace('~', '~0').replace('/', '~1')}")
     where = f"rows[{row}]" + ("" if name is None else f", column {name!r}")
     what = what or f"{shown!r} cannot be taken"
