@@ -10,6 +10,9 @@ import pytest
 from tests.oracles import record
 from tests.oracles.cases import Case, cases
 from tests.workers.mlp.test_pytorch import TOLERANCE, train
+from tests.workers.mlp.test_scikit_learn import test_the_loss_curve_is_scikit_learns as test_scikit_learn
+
+__all__ = ["test_scikit_learn"]  # the other live oracle: it runs with the suite too, since scikit-learn is there
 
 pytestmark = [
     pytest.mark.oracle,

@@ -8,6 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+# Weights that diverge must show in the loss, where someone says so, and not as warnings of each operation on the way.
+quietly = np.errstate(over="ignore", invalid="ignore")
+
 ALIGNMENT_BYTES = 64  # a cache line, and the widest vector register
 
 Array = NDArray[np.floating[Any]]

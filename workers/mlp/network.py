@@ -17,7 +17,7 @@ import numpy as np
 
 from workers.mlp.activations import ACTIVATIONS
 from workers.mlp.architecture import Architecture
-from workers.mlp.arrays import Array
+from workers.mlp.arrays import Array, quietly
 from workers.mlp.buffers import Buffers, LayerBuffers, Memory
 from workers.mlp.losses import find_loss
 from workers.mlp.parameters import Parameters
@@ -44,18 +44,21 @@ class Network:
         """Return what the last pass over that many samples left behind: each layer's z, a and delta."""
         return self._memory.of(rows).layers
 
+    @quietly
     def forward(self, parameters: Parameters, x: Array) -> Array:
         """Return the outputs (…, samples, outputs), a view of memory that the next pass overwrites."""
         buffers = self._memory.of(x.shape[-2])
         self._forward(parameters, x, buffers)
         return buffers.layers[-1].a
 
+    @quietly
     def sums(self, parameters: Parameters, x: Array, targets: Array, weights: Array | None) -> BatchSums:
         """Return the sums over the samples, without a gradient."""
         buffers = self._memory.of(x.shape[-2])
         self._forward(parameters, x, buffers)
         return self._sums(targets, weights, buffers)
 
+    @quietly
     def gradient(
         self, parameters: Parameters, x: Array, targets: Array, weights: Array | None, out: Parameters
     ) -> BatchSums:

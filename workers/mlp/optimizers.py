@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from workers.mlp.arrays import Array, aligned
+from workers.mlp.arrays import Array, aligned, quietly
 from workers.mlp.parameters import Parameters
 
 
@@ -40,6 +40,7 @@ class SGD:
         """Return the arrays that an optimizer carries from step to step: the velocity, and none without momentum."""
         return [aligned(parameters.flat.shape, parameters.flat.dtype)] if np.any(self.momentum) else []
 
+    @quietly
     def update(
         self, parameters: Parameters, gradient_sum: Parameters, weight_sum: ArrayLike, state: list[Array]
     ) -> None:

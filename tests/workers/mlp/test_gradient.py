@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
 from tests.workers.mlp.making import EVERY_PAIR, HIDDEN, architecture, random_batch, random_parameters
 from workers.mlp.arrays import Array
 from workers.mlp.network import Network
+from workers.mlp.optimizers import SGD
 from workers.mlp.parameters import Parameters
 
 STEP = 1e-5
@@ -82,6 +85,21 @@ def test_evaluation_gives_the_sums_of_the_gradient_pass() -> None:
     outputs = network.forward(parameters, x)[:, 0]
     assert sums.weight == 9
     assert sums.correct == sum((outputs > 0.5) == (y[:, 0] > 0.5))
+
+
+def test_weights_that_diverge_show_in_the_loss_and_not_as_warnings() -> None:
+    shape = architecture(("squared_error", "identity"), (3, 4, 2), "relu", precision="float32")
+    parameters, gradient = random_parameters(shape, seed=9), Parameters(shape)
+    x, y = random_batch(shape, rows=5, seed=10)
+    network, optimizer = Network(shape, rows=5), SGD(1e9, momentum=0.9)
+    state = optimizer.state(parameters)
+    losses = []
+    for _ in range(20):
+        sums = network.gradient(parameters, x, y, None, gradient)
+        optimizer.update(parameters, gradient, sums.weight, state)
+        losses.append(sums.loss)
+    assert math.isfinite(losses[0])
+    assert not math.isfinite(losses[-1])
 
 
 def test_more_rows_than_there_is_memory_for_are_refused() -> None:
