@@ -6,7 +6,7 @@ are counted, and the job decides.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, NoReturn
 
@@ -15,12 +15,10 @@ import pyarrow.compute as pc
 
 from service.datasets import Column, ColumnKind, Label, Task, choice_warning, constant_warning, task_of
 from service.errors import BadData, FieldError
+from service.ingest_types import NAME_LENGTH, SHOWN, as_numbers, first_text, normalise, refuse
 
-MAX_COLUMNS = 100_000
 MAX_LEVELS = 1_000  # of text, of an override to categorical, of the target's classes
 MAX_OTHER_LEVELS = 100  # kept of other columns of numbers, in case a job takes one for its target
-NAME_LENGTH = 200
-_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -61,49 +59,15 @@ def describe(table: pa.Table, target: str, overrides: Mapping[str, str]) -> tupl
     return Description(table.num_rows, tuple(columns), target, task, classes, said), pa.table(kept)
 
 
-def check_names(names: Sequence[str]) -> list[str]:
-    """The names of columns without white space around them.
-
-    Raises: BadData naming a name that is empty, doubled, too long or not printable.
-    """
-    if len(names) > MAX_COLUMNS:
-        raise BadData(f"the data has {len(names)} columns; allowed: at most {MAX_COLUMNS}")
-    seen: dict[str, int] = {}
-    for number, raw in enumerate(names, start=1):
-        name = raw.strip()
-        if not name:
-            refuse(raw, raw, f"column {number} has no name", "a name for every column", name_first=False)
-        if name in seen:
-            refuse(name, raw, f"names columns {seen[name]} and {number}", "each name once")
-        if len(name) > NAME_LENGTH or not name.isprintable():
-            refuse(
-                name[:NAME_LENGTH], raw[:NAME_LENGTH], "is no column name", f"1 to {NAME_LENGTH} printable characters"
-            )
-        seen[name] = number
-    return list(seen)
-
-
-def refuse(name: str, value: Any, what: str, allowed: Any, *, name_first: bool = True) -> NoReturn:
-    """Refuse a column, saying which, why, and what is allowed.
-
-    Raises: BadData.
-    """
-    pointer = "/columns/" + name.replace("~", "~0").replace("/", "~1")
-    detail = f"column {name!r} {what}" if name_first else what
-    shown = value if isinstance(value, str | int | float | bool | None) else str(value)
-    words = ", ".join(map(repr, allowed[:_SHOWN])) if isinstance(allowed, list) else allowed
-    raise BadData(f"{detail}; allowed: {words}", errors=[FieldError(pointer, shown, detail, allowed)])
-
-
 def _check_order(table: pa.Table, target: str, overrides: Mapping[str, str]) -> None:
     names = table.column_names
     if target not in names:
-        error = FieldError("/target", target[:NAME_LENGTH], "no such column", names[:_SHOWN])
-        shown = ", ".join(map(repr, names[:_SHOWN]))
+        error = FieldError("/target", target[:NAME_LENGTH], "no such column", names[:SHOWN])
+        shown = ", ".join(map(repr, names[:SHOWN]))
         raise BadData(f"target {target[:NAME_LENGTH]!r} is no column of the data; allowed: {shown}", errors=[error])
     for name in overrides:
         if name not in names:
-            refuse(name[:NAME_LENGTH], overrides[name], "is not in the data", names[:_SHOWN])
+            refuse(name[:NAME_LENGTH], overrides[name], "is not in the data", names[:SHOWN])
     if overrides.get(target) == "ignore":
         refuse(target, "ignore", "is the target and cannot be ignored", ["numeric", "categorical"])
     if not table.num_rows:
@@ -116,9 +80,9 @@ def _describe_column(
     if override == "ignore":
         kind: ColumnKind = "text"
         return Column(name, "ignore", kind, missing=raw.null_count), raw
-    kind, values = _normalise(name, raw)
+    kind, values = normalise(name, raw)
     if override == "numeric" and kind in ("text", "boolean"):
-        kind, values = "float", _as_numbers(name, values)
+        kind, values = "float", as_numbers(name, values)
     if kind in ("integer", "float"):
         column, values = _describe_numbers(name, kind, values)
     else:
@@ -142,94 +106,10 @@ def _with_levels(column: Column, values: pa.ChunkedArray[Any], *, is_target: boo
 def _refuse_levels(column: Column, values: pa.ChunkedArray[Any]) -> NoReturn:
     what = f"has {column.distinct} different values"
     if column.kind == "text":
-        row = _first_text(values)
+        row = first_text(values)
         first = str(values[row].as_py())[:NAME_LENGTH]
         what += f", and not all are numbers: the first that is none is {first!r} in row {row + 1}"
     refuse(column.name, column.distinct, what, f"at most {MAX_LEVELS} levels, numbers, or the column ignored")
-
-
-def _normalise(name: str, raw: pa.ChunkedArray[Any]) -> tuple[ColumnKind, pa.ChunkedArray[Any]]:
-    """A column in one of four types: int64, float64, text, boolean; what stands for nothing is null."""
-    kind = raw.type
-    if pa.types.is_dictionary(kind):
-        return _normalise(name, raw.cast(kind.value_type))
-    if pa.types.is_boolean(kind):
-        return "boolean", raw
-    if pa.types.is_null(kind):
-        return "float", raw.cast(pa.float64())
-    if pa.types.is_integer(kind):
-        return _integers(raw)
-    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return "float", raw.cast(pa.float64(), safe=False)
-    if pa.types.is_temporal(kind) or _is_text(kind):
-        return "text", _text(name, raw)
-    refuse(name, str(kind), f"is of type {kind}", "numbers, text, booleans and dates")
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    types = pa.types
-    return any(
-        test(kind)
-        for test in (
-            types.is_string,
-            types.is_large_string,
-            types.is_string_view,
-            types.is_binary,
-            types.is_large_binary,
-        )
-    )
-
-
-def _integers(raw: pa.ChunkedArray[Any]) -> tuple[ColumnKind, pa.ChunkedArray[Any]]:
-    try:
-        return "integer", raw.cast(pa.int64())
-    except pa.ArrowInvalid:  # beyond 2^63
-        return "float", raw.cast(pa.float64(), safe=False)
-
-
-def _text(name: str, raw: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
-    try:
-        values: pa.ChunkedArray[Any] = raw.cast(pa.string())
-    except pa.ArrowInvalid:
-        row = next((row for row, value in enumerate(raw, start=1) if not _is_utf8(value.as_py())), None)
-        if row is None:
-            raise
-        refuse(name, None, f"row {row}: the text is not UTF-8", "text in UTF-8")
-    empty = pc.equal(values, pa.scalar(""))
-    found: pa.ChunkedArray[Any] = pc.if_else(empty, pa.scalar(None, pa.string()), values)
-    return found
-
-
-def _is_utf8(value: Any) -> bool:
-    try:
-        return not isinstance(value, bytes) or bool(value.decode("utf-8") or True)
-    except UnicodeDecodeError:
-        return False
-
-
-def _as_numbers(name: str, values: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
-    if pa.types.is_boolean(values.type):
-        return values.cast(pa.int8()).cast(pa.float64())
-    try:
-        return pc.utf8_trim_whitespace(values).cast(pa.float64())
-    except pa.ArrowInvalid:
-        row = _first_text(values)
-        first = str(values[row].as_py())[:NAME_LENGTH]
-        refuse(name, first, f"row {row + 1}: {first!r} is no number", "numbers")
-
-
-def _first_text(values: pa.ChunkedArray[Any]) -> int:
-    """The index of the first text that is no number, by halving: Arrow says that there is one, not where."""
-    start, rows = 0, len(values)
-    while rows > 1:
-        half = rows // 2
-        try:
-            pc.utf8_trim_whitespace(values.slice(start, half)).cast(pa.float64())
-        except pa.ArrowInvalid:
-            rows = half
-        else:
-            start, rows = start + half, rows - half
-    return start
 
 
 def _describe_numbers(name: str, kind: ColumnKind, values: pa.ChunkedArray[Any]) -> tuple[Column, pa.ChunkedArray[Any]]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pyarrow import csv, parquet
 
 from service.errors import BadData, TooLarge
-from service.ingest_columns import MAX_COLUMNS, check_names
+from service.ingest_types import MAX_COLUMNS, check_names
 
 Reader = Callable[[Path, str, int], pa.Table]
 

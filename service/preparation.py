@@ -29,10 +29,11 @@ from service.artifacts import Artifacts
 from service.dataset_records import DatasetRecords
 from service.datasets import Column, Dataset, Task
 from service.errors import DataMissing, DatasetNotFound
+from service.features import Numeric, OneHot
 from service.partition import Partition, part_rows, partition
 from service.resolution import output_units
 from service.spec import JobSpec
-from service.transform import Numeric, OneHot, Target, Transform
+from service.transform import Target, Transform
 from workers.datafiles import DataFiles, MappedData
 
 FORMAT = 1  # of what is stored; another one is another preparation

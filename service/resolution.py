@@ -6,13 +6,13 @@ Whatever cannot be done is an InvalidSpec that names the field, its value and wh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
-from service.datasets import Column, Dataset, Task, choice_warning, constant_warning, task_of
-from service.errors import FieldError, InvalidSpec
+from service.datasets import Column, Dataset, Task, choice_warning, constant_warning
 from service.partition import part_rows
+from service.resolution_columns import check_magnitudes, choose_features, choose_target, choose_task, refuse
 from service.spec import DataSpec, HiddenLayer, JobSpec, NetworkSpec, WorkersSpec
 from workers.mlp.architecture import Architecture, LayerShape
 from workers.mlp.losses import allowed_activations
@@ -26,9 +26,6 @@ SMALL_ROWS = 20  # below, all rows train by default
 VALIDATION_FRACTION = 0.2
 MAX_SHARDS = 16
 ROWS_PER_SHARD = 128
-_LARGEST: Final = {"float32": 3.4e38, "float64": 1.7e308}
-_LARGEST_SQUARED = 1e150  # what may be squared and added up in float64
-_SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -51,15 +48,15 @@ def resolve(spec: JobSpec, dataset: Dataset) -> Resolution:
 
     Raises: InvalidSpec.
     """
-    target = _target(spec.data, dataset)
-    features = _features(spec.data, dataset, target)
-    task = _task(spec.data, target)
+    target = choose_target(spec.data, dataset)
+    features = choose_features(spec.data, dataset, target)
+    task = choose_task(spec.data, target)
     loss, activation = _loss(spec, task), _output_activation(spec, task)
     outputs = output_units(task, loss, target.distinct)
     _check_output(loss, activation, outputs)
     data = _data(spec.data, dataset, features, target, task)
     train_rows, validation_rows = part_rows(dataset.rows, data, target)
-    _check_magnitudes(data, spec.network.precision, features, target, task)
+    check_magnitudes(data, spec.network.precision, features, target, task)
     _check_stopping(spec, task, validation_rows)
     network = _network(spec.network, activation)
     batch_rows = train_rows if spec.batch_size == "full" else min(spec.batch_size, train_rows)
@@ -102,96 +99,12 @@ def feature_width(column: Column) -> int:
     return column.distinct if column.categorical else 1
 
 
-def _refuse(pointer: str, value: Any, detail: str, allowed: Any) -> NoReturn:
-    field = pointer.strip("/").replace("/", ".")
-    shown = list(allowed)[:_SHOWN] if isinstance(allowed, list | tuple) else allowed
-    text = ", ".join(map(str, shown)) if isinstance(shown, list) else shown
-    raise InvalidSpec(f"{field}: {detail}; allowed: {text}", errors=[FieldError(pointer, value, detail, shown)])
-
-
-def _named(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-    return ", ".join(map(repr, names[:10])) + more
-
-
-def _usable(dataset: Dataset) -> list[str]:
-    return [column.name for column in dataset.columns if column.type != "ignore"]
-
-
-def _column(dataset: Dataset, name: str, pointer: str) -> Column:
-    column = dataset.column(name)
-    if column is None:
-        _refuse(pointer, name, f"data set {dataset.name!r} has no column {name!r}", _usable(dataset))
-    if column.type == "ignore":
-        _refuse(pointer, name, f"column {name!r} was uploaded to be ignored", _usable(dataset))
-    return column
-
-
-def _target(data: DataSpec, dataset: Dataset) -> Column:
-    target = _column(dataset, dataset.target if data.target is None else data.target, "/data/target")
-    if target.missing:
-        detail = f"column {target.name!r} has no value in {target.missing} row(s)"
-        _refuse("/data/target", target.name, detail, "a column that has a value in every row")
-    return target
-
-
-def _features(data: DataSpec, dataset: Dataset, target: Column) -> list[Column]:
-    names = data.features
-    if names is None:
-        names = tuple(name for name in _usable(dataset) if name != target.name)
-    _check_names(names, target)
-    known = {column.name: column for column in dataset.columns}
-    features = [
-        known[name]
-        if name in known and known[name].type != "ignore"
-        else _column(dataset, name, f"/data/features/{place}")
-        for place, name in enumerate(names)
-    ]
-    lacking = [column.name for column in features if column.missing]
-    if lacking:
-        detail = f"values are missing in {_named(lacking)}, and data.missing is 'refuse'"
-        _refuse("/data/features", lacking[:_SHOWN], detail, "columns that have a value in every row")
-    return features
-
-
-def _check_names(names: tuple[str, ...], target: Column) -> None:
-    if not names:
-        _refuse("/data/features", [], "there is no column to learn from", "one column at least that is not the target")
-    if target.name in names:
-        place = names.index(target.name)
-        _refuse(
-            f"/data/features/{place}", target.name, f"{target.name!r} is the target", "columns that are not the target"
-        )
-    if len(set(names)) < len(names):
-        place = next(place for place, name in enumerate(names) if name in names[:place])
-        _refuse(f"/data/features/{place}", names[place], f"{names[place]!r} stands there twice", "each column once")
-
-
-def _task(data: DataSpec, target: Column) -> Task:
-    task = task_of(target) if data.task == "auto" else data.task
-    if task == "regression":
-        if target.type != "numeric":
-            _refuse(
-                "/data/task", data.task, f"target {target.name!r} is {target.type}", ["auto", "binary", "multiclass"]
-            )
-        return task
-    if target.levels is None:
-        detail = f"target {target.name!r} has {target.distinct} distinct values, too many to be taken for classes"
-        _refuse("/data/task", data.task, detail, ["regression", "or the data set with this column as categorical"])
-    if target.distinct < 2:
-        detail = f"target {target.name!r} has one class alone, {target.levels[0]!r}"
-        _refuse("/data/target", target.name, detail, "a target with two classes or more")
-    if task == "binary" and target.distinct != 2:
-        _refuse("/data/task", task, f"target {target.name!r} has {target.distinct} classes", ["auto", "multiclass"])
-    return task
-
-
 def _loss(spec: JobSpec, task: Task) -> str:
     allowed = LOSSES[task]
     if spec.loss == "auto":
         return allowed[0]
     if spec.loss not in allowed:
-        _refuse("/loss", spec.loss, f"loss {spec.loss!r} does not fit task {task!r}", ["auto", *allowed])
+        refuse("/loss", spec.loss, f"loss {spec.loss!r} does not fit task {task!r}", ["auto", *allowed])
     return spec.loss
 
 
@@ -211,7 +124,7 @@ def _check_output(loss: str, activation: str, outputs: int) -> None:
     if activation not in allowed:
         why = " over one unit is constant; it" if activation == "softmax" and outputs == 1 else ""
         detail = f"output activation {activation!r}{why} does not go with loss {loss!r}"
-        _refuse("/network/output_activation", activation, detail, ["auto", *allowed])
+        refuse("/network/output_activation", activation, detail, ["auto", *allowed])
 
 
 def _data(data: DataSpec, dataset: Dataset, features: Iterable[Column], target: Column, task: Task) -> DataSpec:
@@ -219,9 +132,9 @@ def _data(data: DataSpec, dataset: Dataset, features: Iterable[Column], target: 
     if fraction is None:
         fraction = VALIDATION_FRACTION if dataset.rows >= SMALL_ROWS else 0.0
     if data.stratify and task == "regression":
-        _refuse("/data/stratify", True, "a regression has no classes to keep in proportion", [False])
+        refuse("/data/stratify", True, "a regression has no classes to keep in proportion", [False])
     if data.scale_target == "standard" and task != "regression":
-        _refuse("/data/scale_target", "standard", f"classes are not scaled (task {task!r})", ["auto", "none"])
+        refuse("/data/scale_target", "standard", f"classes are not scaled (task {task!r})", ["auto", "none"])
     by_task = "standard" if task == "regression" else "none"
     return data.model_copy(
         update={
@@ -233,21 +146,6 @@ def _data(data: DataSpec, dataset: Dataset, features: Iterable[Column], target: 
             "stratify": task != "regression" if data.stratify is None else data.stratify,
         }
     )
-
-
-def _check_magnitudes(data: DataSpec, precision: str, features: Iterable[Column], target: Column, task: Task) -> None:
-    """Numbers that would be infinite once scaled or cast; they make no sense, but they can be uploaded."""
-    scaled: list[tuple[Column, str, str]] = [
-        (feature, data.scale, "/data/features") for feature in features if not feature.categorical
-    ]
-    if task == "regression":
-        scaled.append((target, data.scale_target, "/data/target"))
-    for column, scale, pointer in scaled:
-        largest = _LARGEST[precision] if scale == "none" else _LARGEST_SQUARED
-        found = max(abs(column.minimum or 0.0), abs(column.maximum or 0.0))
-        if found > largest:
-            detail = f"column {column.name!r} holds {found:g}, too large for {precision} and scale {scale!r}"
-            _refuse(pointer, column.name, detail, f"numbers up to {largest:g}")
 
 
 def _check_stopping(spec: JobSpec, task: Task, validation_rows: int) -> None:
@@ -262,7 +160,7 @@ def _check_stopping(spec: JobSpec, task: Task, validation_rows: int) -> None:
     if metric not in allowed:
         no_part = metric.startswith("validation") and not validation_rows
         detail = f"{metric!r} needs " + ("a validation part, and no row is in it" if no_part else "classes")
-        _refuse("/early_stopping/metric", metric, detail, allowed)
+        refuse("/early_stopping/metric", metric, detail, allowed)
 
 
 def _network(network: NetworkSpec, activation: str) -> NetworkSpec:
@@ -278,7 +176,7 @@ def _network(network: NetworkSpec, activation: str) -> NetworkSpec:
 def _optimizer(spec: JobSpec, task: Task) -> Any:
     given = spec.optimizer
     if given.nesterov and not given.momentum:
-        _refuse(
+        refuse(
             "/optimizer/nesterov",
             True,
             "Nesterov's step needs momentum, and momentum is 0",
@@ -293,13 +191,13 @@ def _shards(spec: JobSpec, batch_rows: int) -> int:
         parts = min(MAX_SHARDS, batch_rows // ROWS_PER_SHARD)
         return 1 << (parts.bit_length() - 1) if parts else 1
     if spec.shards > batch_rows:
-        _refuse("/shards", spec.shards, f"a mini-batch has {batch_rows} row(s)", f"auto, or 1 to {batch_rows}")
+        refuse("/shards", spec.shards, f"a mini-batch has {batch_rows} row(s)", f"auto, or 1 to {batch_rows}")
     return spec.shards
 
 
 def _workers(given: WorkersSpec, shards: int) -> tuple[WorkersSpec, str | None]:
     if given.min > shards:
-        _refuse(
+        refuse(
             "/workers/min",
             given.min,
             f"a mini-batch has {shards} shard(s), each the work of one worker",
@@ -308,7 +206,7 @@ def _workers(given: WorkersSpec, shards: int) -> tuple[WorkersSpec, str | None]:
     if given.max is None:
         return given.model_copy(update={"max": shards}), None
     if given.max < given.min:
-        _refuse("/workers/max", given.max, f"it is less than workers.min, {given.min}", f"{given.min} or more")
+        refuse("/workers/max", given.max, f"it is less than workers.min, {given.min}", f"{given.min} or more")
     if given.max > shards:
         warning = f"workers.max: {shards} shard(s) keep {shards} worker(s) busy; {given.max} were asked for"
         return given.model_copy(update={"max": shards}), warning

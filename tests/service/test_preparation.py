@@ -24,12 +24,12 @@ from service.artifacts import Artifacts
 from service.builtin import install_builtins
 from service.datasets import Column, Dataset
 from service.errors import DataMissing
+from service.features import Numeric
 from service.partition import allot, part_rows, partition
 from service.preparation import fit_scale, preparation_key, prepare
 from service.redis_server import RedisServer
 from service.resolution import resolve
 from service.spec import DataSpec, JobSpec
-from service.transform import Numeric
 from tests.service.data_room import DataRoom, builtin_dataset
 
 

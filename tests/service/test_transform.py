@@ -10,7 +10,8 @@ import pytest
 
 from service import strict_json
 from service.errors import BadData
-from service.transform import Numeric, OneHot, Target, Transform
+from service.features import Numeric, OneHot
+from service.transform import Target, Transform
 from tests.service.data_room import DataRoom
 
 COLOUR = OneHot("colour", "text", ("blue", "green", "red"))
@@ -46,7 +47,7 @@ def test_no_rows_are_no_inputs() -> None:
         ({**ROW, "colour": "pink"}, "/rows/1/colour", "'pink' cannot be taken; allowed: ['blue', 'green', 'red']"),
         ({**ROW, "colour": 1}, "/rows/1/colour", "1 cannot be taken"),
         ({**ROW, "colour": None}, "/rows/1/colour", "None cannot be taken"),
-        ({**ROW, "colour": ["red"]}, "/rows/1/colour", "['red']"),
+        ({**ROW, "colour": ["red"]}, "/rows/1/colour", "a value of type list"),
         ({**ROW, "flag": 1}, "/rows/1/flag", "allowed: [False, True]"),
         ({**ROW, "size/cm": True}, "/rows/1/size~1cm", "True cannot be taken"),
         ({**ROW, "size/cm": 3}, "/rows/1/size~1cm", "allowed: [1.0, 2.5]"),
