@@ -63,11 +63,14 @@ def serve(settings: Settings) -> None:
 
 
 def wait_for_redis(store: Store, stopping: threading.Event, deadline_s: float = REDIS_DEADLINE_S) -> None:
-    """Return once Redis answers, or the process is to stop. Raises: StoreUnavailable after the deadline."""
+    """Return once Redis answers with keys that this version reads, or the process is to stop.
+
+    Raises: StoreUnavailable after the deadline; Misconfigured for another version's keys.
+    """
     give_up = time.monotonic() + deadline_s
     while not stopping.is_set():
         try:
-            store.ping()
+            store.check_schema()
             return
         except StoreUnavailable:
             if time.monotonic() > give_up:

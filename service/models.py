@@ -85,10 +85,10 @@ class Model:
         self.document: Document = head["model"]
         self.architecture = Architecture(**{**shape, "layers": tuple(LayerShape(**layer) for layer in shape["layers"])})
         self.transform = Transform.from_json(head["transform"])
-        self.arrays: dict[str, NDArray[np.floating]] = load(content)
-        self._parameters = Parameters(self.architecture)
-        for name, array in self._parameters.named().items():
-            array[...] = self.arrays[name]
+        self.parameters = Parameters(self.architecture)
+        arrays = load(content)
+        for name, array in self.parameters.named().items():
+            array[...] = arrays[name]
 
     def predict(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
         """Predict raw rows, lists in the order of the features or `{column: value}` each.
@@ -108,7 +108,7 @@ class Model:
         with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is answered as null
             for start in range(0, len(inputs), BLOCK_ROWS):
                 block = slice(start, start + BLOCK_ROWS)
-                outputs[block] = network.forward(self._parameters, np.ascontiguousarray(inputs[block]))
+                outputs[block] = network.forward(self.parameters, np.ascontiguousarray(inputs[block]))
         return outputs
 
 
@@ -141,7 +141,7 @@ class ModelStore:
         if form == "safetensors":
             return content
         file = io.BytesIO()
-        np.savez(file, **load(content))  # type: ignore[arg-type]  # the stubs take the names for its other parameters
+        np.savez(file, **Model(content).parameters.named())  # type: ignore[arg-type]  # the stubs take the names for its other parameters
         return file.getvalue()
 
     def delete(self, tenant: str, model_id: str) -> None:

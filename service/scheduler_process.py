@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> None:
         subprocess.run(node_command(address, slots=0, block=False), check=True)
     await_suitable(settings.redis_url)
     store, artifacts = Store(settings.redis_url), Artifacts(settings.artifacts_url)
-    _install_datasets(DatasetRecords(store), artifacts)  # while Ray, started at the same moment, is not ready yet
+    _settle(store, artifacts)  # while Ray, started at the same moment, is not ready yet
     Thread(target=Leftovers(store, artifacts).keep_sweeping, name="leftovers", daemon=True).start()
     from service.scheduler import run  # imports ray, which takes more than a second
 
@@ -49,11 +49,15 @@ def main(arguments: Sequence[str]) -> None:
     run(settings)
 
 
-def _install_datasets(records: DatasetRecords, artifacts: Artifacts) -> None:
-    """Put the built-in data sets in their place, as soon as Redis answers."""
+def _settle(store: Store, artifacts: Artifacts) -> None:
+    """Check that the keys are of this version, and put the built-in data sets in their place.
+
+    Raises: Misconfigured for keys of another version.
+    """
     while True:
         try:
-            install_builtins(records, artifacts)
+            store.check_schema()
+            install_builtins(DatasetRecords(store), artifacts)
         except StoreUnavailable:
             time.sleep(0.2)
         else:

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Mark an empty Redis with the version of the key schema.
 -- version
 -- Answers {the version that its keys have}.

@@ -15,7 +15,7 @@ from service.jobs import CheckpointRef, JobStatus
 from service.store import Store
 from tests.service.rooms import Rooms
 
-ACCEPTS_WORK = {"accept", "retry", "create_dataset", "schema"}
+ACCEPTS_WORK = {"accept", "retry", "create_dataset"}
 
 
 @pytest.fixture
