@@ -39,7 +39,7 @@ class Model:
         return self.record.weights_sha256
 
     def predict(self, rows: Any) -> list[Prediction]:
-        """Predict each row, in order; a large table goes in pages of 10,000 rows.
+        """Predict each row, in order; a large table goes in pages and gets the bits of one piece.
 
         Shapes: rows is a list of rows (lists, or mappings of column to value), an array (rows, features) or a
         DataFrame; raw values, the model applies its own transform.

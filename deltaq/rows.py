@@ -6,16 +6,18 @@ Everything is taken a page at a time, so that a large frame is never copied as a
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from deltaq.errors import InvalidInput
 
-PAGE = 10_000  # the most rows that one call may hold
+BLOCK = 256  # the service predicts in blocks of so many rows: pages of whole blocks get the bits of one long table
+PAGE = 10_000 // BLOCK * BLOCK  # one call takes 10,000 rows
+VALUES = 1_000_000  # and 64 MB
 
 
-def pages(rows: Any, size: int = PAGE) -> Iterator[list[Any]]:
-    """Cut rows into pages of plain lists or mappings, in order.
+def pages(rows: Any, page: int = PAGE) -> Iterator[list[Any]]:
+    """Cut rows into pages of plain lists or mappings, in order; `page` rows each, fewer where rows are wide.
 
     Shapes: a list or iterable of rows; an array of (rows, features); a DataFrame. A single row is an error.
     Raises: InvalidInput for anything else.
@@ -23,20 +25,28 @@ def pages(rows: Any, size: int = PAGE) -> Iterator[list[Any]]:
     if isinstance(rows, str | bytes | Mapping):
         raise InvalidInput(f"rows must be a list of rows, an array or a DataFrame, not one {type(rows).__name__}")
     if hasattr(rows, "shape"):
-        yield from _sliced(rows, size)
+        yield from _sliced(rows, page)
     elif isinstance(rows, Iterable):
         iterator = iter(rows)
-        while page := list(islice(iterator, size)):
-            yield page
+        for first in iterator:
+            width = len(first) if hasattr(first, "__len__") else 1
+            yield list(chain([first], islice(iterator, _fitting(page, width) - 1)))
     else:
         raise InvalidInput(f"rows must be a list of rows, an array or a DataFrame, not {type(rows).__name__}")
 
 
-def _sliced(rows: Any, size: int) -> Iterator[list[Any]]:
+def _sliced(rows: Any, page: int) -> Iterator[list[Any]]:
     if len(rows.shape) != 2:
         raise InvalidInput(f"rows must have two dimensions, (rows, features), not shape {tuple(rows.shape)}")
+    size = _fitting(page, rows.shape[1])
     for start in range(0, rows.shape[0], size):
         yield _plain(rows[start : start + size])
+
+
+def _fitting(page: int, width: int) -> int:
+    """How many rows of so many values go into a page: whole blocks where one fits."""
+    fit = max(1, VALUES // max(1, width))
+    return min(page, fit // BLOCK * BLOCK or fit)
 
 
 def _plain(page: Any) -> list[Any]:

@@ -27,6 +27,14 @@ def test_pages_hold_every_row_once_and_in_order(count: int, size: int) -> None:
         assert all(0 < len(page) <= size for page in cut)
 
 
+@pytest.mark.parametrize(("width", "size"), [(4, 9_984), (100, 9_984), (784, 1_024), (5_000, 200), (2_000_000, 1)])
+def test_wide_rows_make_short_pages_of_whole_blocks(width: int, size: int) -> None:
+    rows = np.broadcast_to(np.float32(0), (size + 1, width))
+    first = next(pages(rows))
+    assert len(first) == size
+    assert len(next(pages(iter(first)))) == size
+
+
 def test_a_table_becomes_rows_by_column() -> None:
     table = pa.table({"x": [1, None], "colour": ["red", "blue"]})
     assert list(pages(table)) == [[{"x": 1, "colour": "red"}, {"x": None, "colour": "blue"}]]
