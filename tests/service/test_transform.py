@@ -47,7 +47,7 @@ def test_no_rows_are_no_inputs() -> None:
         ({**ROW, "colour": "pink"}, "/rows/1/colour", "'pink' cannot be taken; allowed: ['blue', 'green', 'red']"),
         ({**ROW, "colour": 1}, "/rows/1/colour", "1 cannot be taken"),
         ({**ROW, "colour": None}, "/rows/1/colour", "None cannot be taken"),
-        ({**ROW, "colour": ["red"]}, "/rows/1/colour", "a value of type list"),
+        ({**ROW, "colour": ["red"]}, "/rows/1/colour", "['red']"),
         ({**ROW, "flag": 1}, "/rows/1/flag", "allowed: [False, True]"),
         ({**ROW, "size/cm": True}, "/rows/1/size~1cm", "True cannot be taken"),
         ({**ROW, "size/cm": 3}, "/rows/1/size~1cm", "allowed: [1.0, 2.5]"),
