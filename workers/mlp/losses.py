@@ -92,31 +92,23 @@ class LogLossOfSoftmax(Loss):
 
     def delta(self, z: Array, o: Array, y: Array, out: Array, work: Workspace) -> None:
         """∂E/∂zᵢ = dᵢ − Σ_{k≠i} dₖ e^(zᵢ − restₖ), the leader apart."""
-        first, second, third, m, column = work
+        leads, factor, _, m, column = work
         rest = log_sum_of_the_others(z, work)
         z.max(axis=-1, keepdims=True, out=m)
         np.subtract(o, y, out=out)
+        np.less(rest, m, out=leads)  # 1 at a leader, else 0
 
-        np.less(rest, m, out=first)  # 1 at a leader, else 0
-        np.multiply(rest, first, out=second)
-        second.sum(axis=-1, keepdims=True, out=column)
-        np.subtract(z, column, out=second)
-        np.exp(np.minimum(second, 0, out=second), out=second)  # e^(zᵢ − rest of the leader)
+        np.multiply(rest, leads, out=factor)
+        factor.sum(axis=-1, keepdims=True, out=column)
+        np.exp(np.minimum(np.subtract(z, column, out=factor), 0, out=factor), out=factor)  # e^(zᵢ − rest of the leader)
+        d = np.exp(np.minimum(np.subtract(m, rest, out=rest), 0, out=rest), out=rest)  # e^(m − restₖ), 1 at a leader
+        np.multiply(d, out, out=d)
+        d_of_leader = np.multiply(d, leads, out=leads)
+        np.subtract(d, d_of_leader, out=d)
+        subtract_the_others(d_of_leader, factor, out, column)
 
-        np.exp(np.minimum(np.subtract(m, rest, out=third), 0, out=third), out=third)  # e^(m − restₖ), 1 at a leader
-        np.multiply(third, out, out=third)
-        np.multiply(third, first, out=first)
-        np.subtract(third, first, out=third)
-        first.sum(axis=-1, keepdims=True, out=column)
-        np.subtract(column, first, out=first)  # d of the leader, 0 at the leader itself
-        np.multiply(second, first, out=second)
-        np.subtract(out, second, out=out)
-
-        third.sum(axis=-1, keepdims=True, out=column)
-        np.subtract(column, third, out=first)  # Σ_{k≠i} dₖ e^(m − restₖ) over all but the leader
-        np.exp(np.subtract(z, m, out=second), out=second)
-        np.multiply(second, first, out=second)
-        np.subtract(out, second, out=out)
+        np.exp(np.subtract(z, m, out=factor), out=factor)
+        subtract_the_others(d, factor, out, column)
 
 
 class CrossEntropyOfSoftmax(MatchedDelta):
@@ -167,6 +159,14 @@ def cross_entropy_of_logits(z: Array, y: Array, out: Array, work: Workspace) -> 
     first.sum(axis=-1, keepdims=True, out=column)
     np.log(column, out=column)
     np.subtract(column[..., 0], other[..., 0], out=out)
+
+
+def subtract_the_others(d: Array, factor: Array, out: Array, column: Array) -> None:
+    """outᵢ ← outᵢ − factorᵢ Σ_{k≠i} dₖ; overwrites d, factor and column."""
+    d.sum(axis=-1, keepdims=True, out=column)
+    np.subtract(column, d, out=d)
+    np.multiply(factor, d, out=factor)
+    np.subtract(out, factor, out=out)
 
 
 def log_sigmoid(z: Array, work: Workspace) -> Array:
