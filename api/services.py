@@ -45,9 +45,7 @@ class Services:
     @classmethod
     def of(cls, settings: Settings) -> Services:
         """Put the parts together. Raises: Misconfigured."""
-        if settings.redis_url is None:
-            raise Misconfigured("it is not said where Redis is", hint="set DELTAQ_REDIS_URL")
-        store = Store(settings.redis_url)
+        store = _store(settings.redis_url)
         jobs, datasets, artifacts = Jobs(store), DatasetRecords(store), Artifacts(settings.artifacts_url)
         wakeups = Wakeups(store)
         return cls(
@@ -63,6 +61,15 @@ class Services:
             follower=JobFollower(jobs, Events(store), wakeups, CapacityLimiter(READERS)),
             upload_limiter=CapacityLimiter(UPLOADS),
         )
+
+
+def _store(url: str | None) -> Store:
+    if not url:
+        raise Misconfigured("it is not said where Redis is", hint="set DELTAQ_REDIS_URL")
+    try:
+        return Store(url)
+    except ValueError as error:
+        raise Misconfigured(f"DELTAQ_REDIS_URL is no address of a Redis: {error}") from None
 
 
 async def _services(request: Request) -> Services:  # async, so that no thread is taken for it

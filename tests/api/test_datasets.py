@@ -115,12 +115,15 @@ def test_name_and_target_are_needed(client: httpx.Client, left_out: str) -> None
     assert pointers(problem(answer, 422)) == [f"/{left_out}"]
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"\x00", b"x,y\n", b"label\n", bytes([0x89, 0x50, 0x4E, 0x47]), b"x,label\n1,a\n1\n"]
-)
-@pytest.mark.parametrize("media_type", ["text/csv", "application/vnd.apache.parquet", "application/x-npz"])
+UNREADABLE = [
+    *(("text/csv", content) for content in (b"", b"\x00", b"x,y\n", b"label\n", b"x,label\n1,a\n1\n")),
+    *((media_type, b"\x89PNG") for media_type in ("application/vnd.apache.parquet", "application/x-npz")),
+]
+
+
+@pytest.mark.parametrize(("media_type", "content"), UNREADABLE)
 def test_bytes_that_cannot_be_read_leave_nothing(
-    client: httpx.Client, services: Services, content: bytes, media_type: str
+    client: httpx.Client, services: Services, media_type: str, content: bytes
 ) -> None:
     problem(upload(client, content, media_type), 422)
     assert client.get("/v1/datasets").json()["items"] == []
