@@ -86,20 +86,23 @@ def test_pause_and_resume_change_no_bit(live: LiveService, undisturbed: dict[str
     assert [row["epoch"] for row in live.metrics(job_id)] == list(range(1, EPOCHS + 1))
 
 
-def test_nothing_outlives_a_killed_service_and_it_goes_on(
+def test_nothing_outlives_a_stopped_or_killed_service_and_it_goes_on(
     tmp_path: Path, live: LiveService, undisturbed: dict[str, Any]
 ) -> None:
     before = shared_memory()
     service = LiveService(tmp_path / "data", DELTAQ_CHECKPOINT_S="0.4")
     job_id = service.submit(SPEC)
-    service.reach(job_id, MIDDLE)
-    service.stop(signal.SIGKILL)
-    until(lambda: shared_memory() <= before, 10, "an empty /dev/shm")
-    again = LiveService(tmp_path / "data")
-    job = again.finish(job_id)
+    for number, step in ((signal.SIGTERM, MIDDLE), (signal.SIGKILL, 2 * MIDDLE)):
+        service.reach(job_id, step)
+        service.stop(number)
+        until(lambda: shared_memory() <= before, 10, "an empty /dev/shm")
+        service = LiveService(tmp_path / "data", DELTAQ_CHECKPOINT_S="0.4")
+    job = service.finish(job_id)
     assert job["result"]["weights_sha256"] == undisturbed["weights_sha256"]
-    again.stop()
-    until(lambda: shared_memory() <= before, 10, "an empty /dev/shm")
+    assert [row["epoch"] for row in service.metrics(job_id)] == list(range(1, EPOCHS + 1))
+    logged = [line["message"] for line in service.call("GET", f"/v1/jobs/{job_id}/logs").json()["items"]]
+    assert any("drained" in line for line in logged), logged
+    service.stop()
 
 
 def test_cancel_takes_at_most_a_second_or_a_step(live: LiveService) -> None:
