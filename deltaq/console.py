@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 MISSING = "–"
+_LONG = 12  # of lists: more is for --json
 SIGPIPE_CODE = 141  # what a shell reports of a writer whose reader has gone
 
 
@@ -24,6 +25,8 @@ def shown(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+    if isinstance(value, list) and len(value) > _LONG:
+        return f"{shown(value[:3])[:-1]}, … {len(value) - 3} more]"
     if isinstance(value, Mapping | list | tuple):
         return printable(orjson.dumps(value, default=list).decode())
     return printable(str(value))

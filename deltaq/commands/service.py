@@ -46,7 +46,7 @@ def cluster(context: typer.Context, as_json: AsJson = False) -> None:
         console.json(picture)
         return
     console.facts({"queue depth": picture.get("queue_depth"), "seen s ago": picture.get("age_s")})
-    for name in ("nodes", "workers"):
+    for name in ("nodes", "workers", "runners"):
         rows = picture.get(name) or []
         head = list(dict.fromkeys(field for row in rows for field in row))
         if rows:

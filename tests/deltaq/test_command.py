@@ -94,7 +94,17 @@ def test_people_see_0_as_0_and_what_is_missing_as_a_dash(
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (0.0, "0"), (False, "no"), (None, "–"), ("", "–"), ([], "–"), (1 / 3, "0.3333"), (12345.6, "12,346")],
+    [
+        (0, "0"),
+        (0.0, "0"),
+        (False, "no"),
+        (None, "–"),
+        ("", "–"),
+        ([], "–"),
+        (1 / 3, "0.3333"),
+        (12345.6, "12,346"),
+        (list(range(20)), "[0,1,2, … 17 more]"),
+    ],
 )
 def test_values_are_shown_as_people_read_them(value: Any, text: str) -> None:
     assert shown(value) == text

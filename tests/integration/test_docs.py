@@ -1,0 +1,77 @@
+"""What the documentation tells people to type, typed: every block of shell that calls the API, and of Python."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from service.settings import Settings
+from tests.integration.live import LiveService
+
+ROOT = Path(__file__).parents[2]
+ADDRESS = "http://127.0.0.1:8000"
+
+
+def blocks(page: str, language: str) -> str:
+    """The blocks of a page in one language, one after the other; shell only where it calls the API."""
+    found: list[str] = re.findall(rf"^```{language}\n(.*?)^```$", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+    return "\n".join(block for block in found if language != "sh" or "U" in block)
+
+
+def typed(line: list[str], text: str, folder: Path, live: LiveService) -> str:
+    """Run what is read from standard input, and return all that it printed."""
+    url = live.description["url"]
+    ended = subprocess.run(
+        line,
+        input=text.replace(ADDRESS, url),
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        env={**os.environ, "DELTAQ_URL": url, "PYTHONPATH": str(ROOT)},
+    )
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
+@pytest.mark.parametrize(
+    ("page", "said", "files"),
+    [
+        ("README.md", ["weights_sha256", '"class":"setosa"'], ["iris.npz"]),
+        (
+            "docs/http.md",
+            ["/epoch", "weights_sha256", '"class":"small"', '"class":"large"', "\n204\n", '"status":"ready"'],
+            ["flowers.npz", "flowers.safetensors"],
+        ),
+    ],
+)
+def test_the_shell_that_a_page_shows_runs(
+    page: str, said: list[str], files: list[str], live: LiveService, tmp_path: Path
+) -> None:
+    out = typed(["bash", "-euo", "pipefail"], blocks(page, "sh"), tmp_path, live)
+    assert [words for words in said if words not in out] == [], out
+    assert all((tmp_path / name).stat().st_size > 100 for name in files)
+
+
+def test_the_python_of_the_readme_runs(live: LiveService, tmp_path: Path) -> None:
+    out = typed([sys.executable, "-"], blocks("README.md", "python"), tmp_path, live)
+    assert "progress {" in out
+    assert re.search(r"^succeeded [0-9a-f]{64}$", out, re.MULTILINE)
+
+
+def test_every_setting_stands_in_the_readme_with_its_name() -> None:
+    page = (ROOT / "README.md").read_text()
+    assert [name for name in Settings.model_fields if f"DELTAQ_{name.upper()}" not in page] == []
+
+
+def test_links_lead_to_files_that_are_there() -> None:
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for link in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
