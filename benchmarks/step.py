@@ -43,7 +43,7 @@ def deltaq_step(sizes: list[int], batch: int, momentum: float) -> tuple[Callable
     hidden = tuple(LayerShape(units, "relu") for units in sizes[1:-1])
     architecture = Architecture(sizes[0], (*hidden, LayerShape(sizes[-1], "softmax")), "cross_entropy")
     parameters, gradient = Parameters(architecture), Parameters(architecture)
-    initialize(parameters, architecture, seed=0)
+    initialize(parameters, seed=0)
     network, optimizer = Network(architecture, batch), SGD(LEARNING_RATE, momentum)
     state = optimizer.state(parameters)
     generator = np.random.default_rng(0)

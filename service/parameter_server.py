@@ -19,7 +19,7 @@ class ParameterServer:
 
     def __init__(self, architecture: Architecture, optimizer: SGD, transport: Transport, seed: int) -> None:
         self.parameters = Parameters(architecture)
-        initialize(self.parameters, architecture, seed)
+        initialize(self.parameters, seed)
         self.optimizer_state = optimizer.state(self.parameters)
         self.version = 0
         self.transport = transport

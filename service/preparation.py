@@ -77,7 +77,7 @@ def prepare(
 def preparation_key(spec: JobSpec, dataset: Dataset) -> str:
     """The name of a preparation: a digest of the data and of every field that changes a bit of its arrays."""
     target = _column(dataset, spec.data.target)
-    outputs = output_units(_task(spec), spec.loss, target.distinct)
+    outputs = output_units(_task(spec), spec.loss, spec.network.output_activation, target.distinct)
     data = spec.data.model_dump(mode="json")
     document = [FORMAT, dataset.sha256, dict(dataset.overrides), data, outputs, spec.network.precision]
     return hashlib.sha256(strict_json.encode(document).encode()).hexdigest()
@@ -171,7 +171,7 @@ def fit_scale(values: NDArray[np.float64], scale: str) -> tuple[float, float]:
 
 def _fit_target(spec: JobSpec, target: Column, answers: NDArray[Any]) -> Target:
     task = _task(spec)
-    outputs = output_units(task, spec.loss, target.distinct)
+    outputs = output_units(task, spec.loss, spec.network.output_activation, target.distinct)
     if task != "regression":
         return Target(target.name, target.kind, task, outputs, classes=target.levels or ())
     shift, scale = fit_scale(answers, spec.data.scale_target)

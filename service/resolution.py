@@ -52,7 +52,7 @@ def resolve(spec: JobSpec, dataset: Dataset) -> Resolution:
     features = choose_features(spec.data, dataset, target)
     task = choose_task(spec.data, target)
     loss, activation = _loss(spec, task), _output_activation(spec, task)
-    outputs = output_units(task, loss, target.distinct)
+    outputs = output_units(task, loss, activation, target.distinct)
     _check_output(loss, activation, outputs)
     data = _data(spec.data, dataset, features, target, task)
     train_rows, validation_rows = part_rows(dataset.rows, data, target)
@@ -89,9 +89,10 @@ def resolve(spec: JobSpec, dataset: Dataset) -> Resolution:
     )
 
 
-def output_units(task: Task, loss: str, classes: int) -> int:
-    """One unit for a value, or for the second of two classes; cross-entropy has a unit for each class."""
-    return 1 if task == "regression" or (task == "binary" and loss != "cross_entropy") else classes
+def output_units(task: Task, loss: str, activation: str, classes: int) -> int:
+    """One unit for a value, or for the second of two classes; a distribution has a unit for each class."""
+    distribution = loss == "cross_entropy" or activation == "softmax"
+    return 1 if task == "regression" or (task == "binary" and not distribution) else classes
 
 
 def feature_width(column: Column) -> int:

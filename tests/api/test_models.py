@@ -52,7 +52,7 @@ def trained(client: httpx.Client, services: Services, claim: Claim) -> Trained:
     resolution = resolve(claimed.job.spec, dataset)
     prepared = prepare(resolution.spec, dataset, services.artifacts, services.datasets, services.settings.cache_path)
     parameters = Parameters(resolution.architecture)
-    initialize(parameters, resolution.architecture, 0)
+    initialize(parameters, 0)
     result = {"weights_sha256": parameters.sha256(), "fingerprint": kernels.fingerprint(), "train_loss": 0.5}
     document = save_model(claimed.job, claimed.lease, result, parameters, resolution, prepared, services.artifacts)
     services.queue.succeed(claimed.lease, {**result, "model_id": document["id"]}, document)

@@ -23,8 +23,8 @@ RECORDED_ON = {
     "machine": "x86_64",
 }
 RECORDED = {
-    "float32": "43eeb049dfc7a4cfecac1f5009eba6f54e45604fe09a83bda733cac6f8225047",
-    "float64": "4b62570a4204e548e4776783e36e38ba6d4a8687f3631b59db01e2a2980688dd",
+    "float32": "891818ecf3dc3418b2ad1532d40670102778e293339d1ee6c5cdeb68036c199e",
+    "float64": "215508108debc39265df5386d78d069db22205a53a16515abc95fb2d9de5d15c",
 }
 
 

@@ -255,9 +255,10 @@ class TestOutputs:
             assert repr(loss) in words
             assert allowed == ["auto", *LOSSES[task]]
             return
-        one_unit = task == "regression" or (task == "binary" and loss != "cross_entropy")
-        if activation in allowed_activations(loss) and not (one_unit and activation == "softmax"):
-            assert resolved(name, **spec).architecture.layers[-1].activation == activation
+        if activation in allowed_activations(loss) and not (task == "regression" and activation == "softmax"):
+            output = resolved(name, **spec).architecture.layers[-1]
+            assert output.activation == activation
+            assert output.units >= 2 or activation != "softmax"
         else:
             pointer, words, allowed = refused(name, **spec)
             assert pointer == "/network/output_activation"

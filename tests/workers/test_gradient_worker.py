@@ -31,7 +31,7 @@ def data(tmp_path: Path) -> DataFiles:
 
 def weights() -> Parameters:
     parameters = Parameters(ARCHITECTURE)
-    initialize(parameters, ARCHITECTURE, seed=5)
+    initialize(parameters, seed=5)
     return parameters
 
 

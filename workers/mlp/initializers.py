@@ -7,12 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from workers.mlp.architecture import Architecture
 from workers.mlp.parameters import Parameters
 from workers.mlp.random import Purpose, philox
 
 
-def initialize(parameters: Parameters, architecture: Architecture, seed: int | Sequence[int]) -> None:
+def initialize(parameters: Parameters, seed: int | Sequence[int]) -> None:
     """Write each network's first weights: uniform in ±limit by layer, biases 0.
 
     A population takes one seed, or one for each network; each member gets the weights of its solo run.
@@ -21,17 +20,18 @@ def initialize(parameters: Parameters, architecture: Architecture, seed: int | S
     for index in np.ndindex(parameters.networks):
         member = parameters.member(index)
         for layer, weights in enumerate(member.W):
-            limit = uniform_limit(architecture.layers[layer].activation, *weights.shape)
+            limit = uniform_limit(*weights.shape)
             generator = philox(int(seeds[index]), Purpose.WEIGHTS, layer=layer)
             weights[...] = generator.uniform(-limit, limit, weights.shape)
         for bias in member.b:
             bias[...] = 0
 
 
-def uniform_limit(activation: str, inputs: int, units: int) -> float:
-    """Return the limit that keeps the spread of signals from layer to layer.
+def uniform_limit(inputs: int, units: int) -> float:
+    """Return √(6 / (inputs + units)), the limit that keeps the spread of signals and deltas from layer to layer.
 
-    Source: Glorot and Bengio (2010), eq. 16, √(6 / (inputs + units)); for relu, which passes half of its net inputs,
-    He et al. (2015), eq. 10 as a uniform distribution, √(6 / inputs).
+    It serves relu too, as in scikit-learn: twice the variance (He et al., 2015) brings a regression on standardised
+    data to the edge of stability at its usual rate.
+    Source: Glorot and Bengio (2010), eq. 16.
     """
-    return math.sqrt(6 / inputs) if activation == "relu" else math.sqrt(6 / (inputs + units))
+    return math.sqrt(6 / (inputs + units))

@@ -115,7 +115,7 @@ def test_separable_data_of_a_huge_scale_never_diverges(pair: tuple[str, str], hi
     classes[0] ^= 1
     y = (classes[:, np.newaxis] if outputs == 1 else np.eye(2)[classes]).astype(np.float32)
     parameters, gradient, network = Parameters(shape), Parameters(shape), Network(shape, rows=40)
-    initialize(parameters, shape, seed=0)
+    initialize(parameters, seed=0)
     optimizer = SGD(learning_rate=10)
     for _ in range(50):
         sums = network.gradient(parameters, x, y, None, gradient)

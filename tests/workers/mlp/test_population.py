@@ -118,8 +118,8 @@ def test_a_member_without_weight_stays_as_it_is() -> None:
 def test_each_member_begins_with_the_weights_of_its_own_seed() -> None:
     shape = architecture(("cross_entropy", "softmax"), (4, 5, 3), "relu")
     stacked, solo = Parameters(shape, (3,)), Parameters(shape)
-    initialize(stacked, shape, [7, 8, 7])
+    initialize(stacked, [7, 8, 7])
     for index, seed in enumerate([7, 8, 7]):
-        initialize(solo, shape, seed)
+        initialize(solo, seed)
         assert stacked.member((index,)).sha256() == solo.sha256()
     assert stacked.member((0,)).sha256() != stacked.member((1,)).sha256()

@@ -61,7 +61,7 @@ def test_the_loss_curve_is_scikit_learns(
 ) -> None:
     shape = architecture(pair, (4, 7, outputs), hidden)
     parameters = Parameters(shape)
-    initialize(parameters, shape, seed=1)
+    initialize(parameters, seed=1)
     x, y = random_batch(shape, ROWS, seed=2)
     kind = MLPRegressor if pair[0] == "squared_error" else MLPClassifier
     model = kind(
