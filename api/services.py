@@ -56,7 +56,7 @@ class Services:
             datasets=datasets,
             artifacts=artifacts,
             models=ModelStore(ModelRecords(store), artifacts),
-            submission=Submission(jobs, datasets),
+            submission=Submission(jobs, datasets, settings.max_job_bytes),
             wakeups=wakeups,
             follower=JobFollower(jobs, Events(store), wakeups, CapacityLimiter(READERS)),
             upload_limiter=CapacityLimiter(UPLOADS),

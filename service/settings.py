@@ -33,6 +33,7 @@ class Settings(BaseSettings):
     lease_s: float = Field(default=10.0, gt=0)
     max_upload_bytes: int = Field(default=1 << 30, gt=0)
     max_expanded_bytes: int = Field(default=4 << 30, gt=0)  # what an upload may hold once it is read
+    max_job_bytes: int = Field(default_factory=lambda: physical_memory_bytes() // 2, gt=0)  # what one worker may need
     upload_time_limit_s: float = Field(default=300.0, gt=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
@@ -45,6 +46,11 @@ class Settings(BaseSettings):
     def cache_path(self) -> Path:
         """Where this node keeps the .npy files that its processes map."""
         return self.cache_dir or self.data_dir / "cache"
+
+
+def physical_memory_bytes() -> int:
+    """How much memory this machine has."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def load_settings(**flags: object) -> Settings:

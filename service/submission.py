@@ -7,7 +7,7 @@ import hashlib
 from service import strict_json
 from service.dataset_records import DatasetRecords
 from service.datasets import Dataset
-from service.errors import DatasetNotFound
+from service.errors import DatasetNotFound, FieldError, InvalidSpec
 from service.job_records import Jobs
 from service.jobs import Job
 from service.refusals import unknown_dataset
@@ -18,9 +18,10 @@ from service.spec import JobSpec
 class Submission:
     """The way of specs into the queue."""
 
-    def __init__(self, jobs: Jobs, datasets: DatasetRecords) -> None:
+    def __init__(self, jobs: Jobs, datasets: DatasetRecords, max_job_bytes: int) -> None:
         self._jobs = jobs
         self._datasets = datasets
+        self._max_job_bytes = max_job_bytes
 
     def submit(self, tenant: str, spec: JobSpec, idempotency_key: str | None = None) -> Job:
         """Queue a job; the same key and spec again give the job that they made.
@@ -47,7 +48,17 @@ class Submission:
             dataset = Dataset.from_document(self._datasets.find(tenant, spec.dataset))
         except DatasetNotFound:
             raise unknown_dataset(spec.dataset) from None
-        return dataset, resolve(spec, dataset)
+        resolution = resolve(spec, dataset)
+        self._check_size(resolution)
+        return dataset, resolution
+
+    def _check_size(self, resolution: Resolution) -> None:
+        if resolution.memory_bytes > self._max_job_bytes:
+            needed, allowed = resolution.memory_bytes, self._max_job_bytes
+            what = f"{resolution.parameters} parameters need {needed} bytes a worker"
+            hidden = resolution.spec.model_dump(mode="json")["network"]["hidden"]
+            error = FieldError("/network/hidden", hidden, what, f"at most {allowed} bytes (DELTAQ_MAX_JOB_BYTES)")
+            raise InvalidSpec(f"network.hidden: {what}; allowed are {allowed} (DELTAQ_MAX_JOB_BYTES)", errors=[error])
 
 
 def request_sha256(spec: JobSpec) -> str:

@@ -195,3 +195,10 @@ def test_zeros_are_values(client: httpx.Client, submit: Submit) -> None:
     job = submit(seed=0, priority=0, tags={"run": "0"}, optimizer={"learning_rate": 0})
     assert job["spec"]["optimizer"]["learning_rate"] == 0
     assert [item["id"] for item in client.get("/v1/jobs", params={"tag": "run=0"}).json()["items"]] == [job["id"]]
+
+
+def test_a_network_that_no_worker_has_room_for_is_a_wrong_field(client: httpx.Client, points: Dataset) -> None:
+    body = problem(client.post("/v1/jobs", json={**SPEC, "network": {"hidden": [65_536] * 64}}), 422)
+    assert pointers(body) == ["/network/hidden"]
+    assert "DELTAQ_MAX_JOB_BYTES" in body["errors"][0]["allowed"]
+    assert client.get("/v1/jobs").json()["items"] == []
