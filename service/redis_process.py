@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
 from collections.abc import Sequence
 from urllib.parse import unquote, urlsplit
 
 from service.errors import Misconfigured
-from service.redis_server import KEEPING, server_binary
+from service.redis_server import KEEPING, server_binary, write_secret
 from service.settings import load_settings
 
 CONFIGURATION = """\
@@ -38,9 +37,8 @@ def main(arguments: Sequence[str]) -> None:
         raise Misconfigured("DELTAQ_REDIS_URL must be redis://:PASSWORD@host:port/0, with letters and digits")
     data_dir = settings.data_dir / "redis"
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor, configuration = tempfile.mkstemp(prefix="deltaq-redis-", suffix=".conf")  # for this user alone
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        values = {"bind": bind, "port": where.port or 6379, "password": password, "data_dir": data_dir.absolute()}
-        file.write(CONFIGURATION.format(**values) + KEEPING)
+    values = {"bind": bind, "port": where.port or 6379, "password": password, "data_dir": data_dir.absolute()}
+    configuration = data_dir / "redis.conf"
+    write_secret(configuration, CONFIGURATION.format(**values) + KEEPING)
     binary = server_binary()
-    os.execv(binary, [binary, configuration])
+    os.execv(binary, [binary, str(configuration)])

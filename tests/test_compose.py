@@ -129,7 +129,6 @@ def networked_redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     url = f"redis://:secret1234@127.0.0.1:{free_port('127.0.0.1')}/0"
     monkeypatch.setenv("DELTAQ_REDIS_URL", url)
     monkeypatch.setenv("DELTAQ_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
     command = [sys.executable, *SERVICES["redis"]["command"][1:], "--bind=127.0.0.1"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
         yield url
