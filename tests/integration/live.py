@@ -15,6 +15,10 @@ from typing import Any, TypeVar
 import httpx
 import psutil
 
+from service.jobs import Lease
+from service.queue import Queue
+from service.store import Store
+
 T = TypeVar("T")
 
 START_S = 90.0
@@ -130,6 +134,16 @@ class LiveService:
             )
 
         return until(find, 30.0, f"a {kind} process")
+
+    # Behind the API
+
+    def store(self) -> Store:
+        """Its Redis."""
+        return Store(json.loads((self.data_dir / "service.json").read_text())["redis_url"])
+
+    def lease(self, job_id: str) -> Lease:
+        """The lease under which a job runs now."""
+        return next(entry.lease for entry in Queue(self.store()).running() if entry.lease.job_id == job_id)
 
     # Its processes
 

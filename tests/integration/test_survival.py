@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from service.errors import Diverged, LeaseLost
+from service.jobs import CheckpointRef
+from service.queue import Queue
 from tests.integration.live import LiveService, shared_memory, until
 
 pytestmark = pytest.mark.timeout(300)
@@ -66,12 +69,24 @@ def test_a_killed_part_changes_no_bit(
 ) -> None:
     job_id = live.submit(SPEC)
     live.reach(job_id, MIDDLE)
+    lease = live.lease(job_id)
     live.kill(victim(live))
     job = live.finish(job_id)
     assert job["result"]["weights_sha256"] == undisturbed["weights_sha256"]
     assert job["result"]["steps"] == undisturbed["steps"]
     assert [row["epoch"] for row in live.metrics(job_id)] == list(range(1, EPOCHS + 1))
     assert job["result"]["validation_loss"] == undisturbed["validation_loss"]
+    queue = Queue(live.store())
+    for late in (
+        lambda: queue.beat(lease),
+        lambda: queue.record_epoch(lease, {"epoch": EPOCHS + 1}),
+        lambda: queue.record_checkpoint(lease, CheckpointRef("late", "0" * 64, 1, {})),
+        lambda: queue.fail(lease, Diverged("late")),
+        lambda: queue.release(lease, "late"),
+    ):
+        with pytest.raises(LeaseLost):
+            late()
+    assert live.job(job_id) == job
 
 
 def test_pause_and_resume_change_no_bit(live: LiveService, undisturbed: dict[str, Any]) -> None:
