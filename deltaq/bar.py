@@ -1,4 +1,4 @@
-"""A watched job on a terminal: one progress bar with the newest metrics, log lines above it."""
+"""A watched job on a terminal: one progress bar with the newest loss and accuracy, log lines above it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from deltaq.console import shown
 from deltaq.records import Epoch
 from deltaq.records import Progress as JobProgress
-from deltaq.watching import measures
+
+_WIDE = 100  # columns, from which on there is room for the speed
 
 
 class Bar:
@@ -21,7 +22,7 @@ class Bar:
     def __init__(self, out: TextIO) -> None:
         self._bar = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
+            BarColumn(bar_width=16),
             TaskProgressColumn(),
             TextColumn("{task.fields[measures]}"),
             TimeRemainingColumn(compact=True),
@@ -44,13 +45,16 @@ class Bar:
 
     def progress(self, progress: JobProgress) -> None:
         """Move the bar."""
-        speed = f"  {shown(progress.samples_per_s)} samples/s" if progress.samples_per_s else ""
         self._bar.update(
             self._task,
             completed=progress.fraction or 0.0,
-            description=f"epoch {shown(progress.epoch)}/{shown(progress.epochs)}{speed}",
+            description=f"epoch {shown(progress.epoch)}/{shown(progress.epochs)}",
         )
 
     def epoch(self, epoch: Epoch) -> None:
         """Show the newest metrics beside the bar."""
-        self._bar.update(self._task, measures=escape(measures(epoch)))
+        part = "validation" if epoch.validation_loss is not None else "train"
+        loss, accuracy = (getattr(epoch, f"{part}_{measure}") for measure in ("loss", "accuracy"))
+        accuracy = f", accuracy {shown(accuracy)}" if accuracy is not None else ""
+        speed = f", {shown(epoch.samples_per_s)} samples/s" if self._bar.console.width >= _WIDE else ""
+        self._bar.update(self._task, measures=f"{part} loss {shown(loss)}{accuracy}{speed}")

@@ -20,6 +20,7 @@ from deltaq.addresses import authorization, bracketed, is_loopback, normal_url
 from deltaq.errors import ApiError, InvalidInput, ServiceError, UnexpectedAnswer, Unreachable, api_error
 
 _PASSING = (502, 503, 504)  # the service, or a proxy before it, is on its way back
+_NOBODY = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 
 Params = Mapping[str, str | int | None]
@@ -154,13 +155,16 @@ class Connection:
         """Whether the same call may do better a moment later."""
         if isinstance(error, ApiError):
             return error.status in _PASSING
-        return self.seen and not isinstance(error, httpx.UnsupportedProtocol)
+        return not isinstance(error, httpx.LocalProtocolError) and self._was_there(error)
 
     def lost(self, error: Exception) -> Exception:
         """The error to raise when there are no more tries."""
         if isinstance(error, httpx.TransportError):
-            return Unreachable(self.url, reason(error), seen=self.seen)
+            return Unreachable(self.url, reason(error), seen=self._was_there(error))
         return error
+
+    def _was_there(self, error: Exception) -> bool:
+        return self.seen or not isinstance(error, _NOBODY)
 
 
 def encode(document: Any) -> bytes:

@@ -48,7 +48,11 @@ class Datasets:
             address("datasets"),
             params={"name": name, "target": target, "columns": encode(columns).decode() if columns else None},
             body=content.body,
-            headers={"Content-Type": content.content_type, "Idempotency-Key": str(uuid4())},
+            headers={
+                "Content-Type": content.content_type,
+                "Content-Length": str(content.size_bytes),
+                "Idempotency-Key": str(uuid4()),
+            },
             timeout_s=_UPLOAD_S,
         )
         return Dataset.read(document)

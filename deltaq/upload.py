@@ -26,6 +26,7 @@ class Upload:
     """What is sent: its type, and a way to make its bytes anew for each try."""
 
     content_type: str
+    size_bytes: int  # said beforehand, so that what is too large is refused before it is sent
     body: Callable[[], bytes | Iterable[bytes]]
 
 
@@ -49,7 +50,7 @@ def _file(path: Path) -> Upload:
         raise InvalidInput(f"{path}: the name must end in {', '.join(TYPES)}, which says what the file holds")
     if not path.is_file():
         raise InvalidInput(f"{path}: no such file")
-    return Upload(kind, lambda: _chunks(path))
+    return Upload(kind, path.stat().st_size, lambda: _chunks(path))
 
 
 def _chunks(path: Path, size: int = 1 << 18) -> Iterable[bytes]:
@@ -62,7 +63,7 @@ def _pair(features: Any, labels: Any, *, target: str | None) -> Upload:
     if hasattr(features, "assign"):  # a frame keeps the names of its columns
         return _frame(features.assign(**{target or "y": _values(labels)}))
     content = archive({"X": features, "y": labels})
-    return Upload(NPZ, lambda: content)
+    return Upload(NPZ, len(content), lambda: content)
 
 
 def _values(labels: Any) -> Any:
@@ -78,4 +79,4 @@ def _frame(frame: Any) -> Upload:
     else:
         raise InvalidInput(f"a {type(frame).__name__} cannot be written as Parquet: it has no to_parquet")
     content = buffer.getvalue()
-    return Upload(PARQUET, lambda: content)
+    return Upload(PARQUET, len(content), lambda: content)

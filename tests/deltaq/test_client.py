@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from deltaq import Client, JobStatus
-from deltaq.errors import Conflict, InvalidInput, InvalidRequest, NoModel, NotFound, Unreachable, WaitTimeout
+from deltaq.errors import Conflict, InvalidInput, InvalidRequest, NoModel, NotFound, TooLarge, Unreachable, WaitTimeout
 from service.errors import Diverged
 from tests.deltaq.conftest import POINTS, SPEC, Hand
 
@@ -156,6 +157,16 @@ def test_columns_are_taken_as_the_caller_says(client: Client, tmp_path: Path) ->
         "y": "ignore",
         "label": "categorical",
     }
+
+
+def test_what_is_too_large_is_refused_before_it_is_sent(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "large.csv"
+    with path.open("wb") as file:
+        file.truncate((1 << 30) + 1)  # a hole: nothing is written
+    start = time.monotonic()
+    with pytest.raises(TooLarge):
+        client.datasets.add(path, "large", "y")
+    assert time.monotonic() - start < 5
 
 
 class Frame:

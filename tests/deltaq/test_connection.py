@@ -37,6 +37,11 @@ def test_a_creation_that_was_lost_is_made_again_under_one_key() -> None:
     assert len(told) == 1
 
 
+def test_a_first_call_that_is_cut_off_is_made_again() -> None:
+    with Scripted([hangs_up, says({"queue_depth": 0})]) as server, Client(server.url) as client:
+        assert client.cluster() == {"queue_depth": 0}
+
+
 def test_each_creation_has_a_key_of_its_own() -> None:
     with Scripted([says(JOB, 202), says(JOB, 202)]) as server, Client(server.url) as client:
         client.submit({})
