@@ -19,6 +19,8 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 export UV_SYSTEM_CERTS := 1
 export UV_NATIVE_TLS := 1
 export UV_PYTHON_DOWNLOADS := never
+# Compiled once here, rather than by each of the many processes that start.
+export UV_COMPILE_BYTECODE := 1
 # A proxy is never asked for what is on this machine.
 export NO_PROXY := $(if $(NO_PROXY),$(NO_PROXY)$(comma),)localhost,127.0.0.1,::1
 export no_proxy := $(NO_PROXY)

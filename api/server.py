@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
-import threading
-import time
+import sys
 
 import uvicorn
 
 from api.app import create_app
 from api.services import Services
-from service.errors import StoreUnavailable
+from service.redis_server import await_suitable
 from service.settings import Settings
-from service.store import Store
 from workers import kernels
 
 REDIS_DEADLINE_S = 30.0
-RETRY_S = 0.1
 GRACE_S = 1  # for answers under way
 
 
@@ -37,17 +35,16 @@ class Server(uvicorn.Server):
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT.
 
-    Raises: Misconfigured; StoreUnavailable when Redis does not come in time; SystemExit when the port is taken.
+    Raises: Misconfigured, also for a Redis that could lose jobs; StoreUnavailable when none answers in time;
+    SystemExit when the port is taken.
     """
     kernels.check()
     app = create_app(settings)
     services: Services = app.state.services
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):  # until the server has handlers of its own
-        signal.signal(number, lambda *_: stopping.set())
-    wait_for_redis(services.store, stopping)
-    if stopping.is_set():
-        return
+    for number in (signal.SIGTERM, signal.SIGINT):  # while it waits, and again when uvicorn is done with the signal
+        signal.signal(number, lambda *_: sys.exit(os.EX_OK))
+    await_suitable(settings.redis_url or "", REDIS_DEADLINE_S)
+    services.store.check_schema()
     config = uvicorn.Config(
         app,
         host=settings.host,
@@ -60,19 +57,3 @@ def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=GRACE_S,
     )
     Server(config, services).run()
-
-
-def wait_for_redis(store: Store, stopping: threading.Event, deadline_s: float = REDIS_DEADLINE_S) -> None:
-    """Return once Redis answers with keys that this version reads, or the process is to stop.
-
-    Raises: StoreUnavailable after the deadline; Misconfigured for another version's keys.
-    """
-    give_up = time.monotonic() + deadline_s
-    while not stopping.is_set():
-        try:
-            store.check_schema()
-            return
-        except StoreUnavailable:
-            if time.monotonic() > give_up:
-                raise
-            stopping.wait(RETRY_S)

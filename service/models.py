@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from threading import Lock
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import orjson
@@ -25,14 +25,16 @@ from service.errors import StoreUnavailable
 from service.ids import new_id
 from service.jobs import Job, Lease
 from service.model_records import Document, ModelRecords
-from service.preparation import PreparedData
-from service.resolution import Resolution
 from service.timestamps import now
 from service.transform import Transform
 from workers.gradient_worker import BLOCK_ROWS
 from workers.mlp.architecture import Architecture, LayerShape
 from workers.mlp.network import Network
 from workers.mlp.parameters import Parameters
+
+if TYPE_CHECKING:  # reading data takes pyarrow, which predicting does not need
+    from service.preparation import PreparedData
+    from service.resolution import Resolution
 
 FORMAT = 1
 MODELS_IN_MEMORY = 16

@@ -16,6 +16,7 @@ from typing import Any
 
 import structlog
 
+from service import logs
 from service.artifacts import Artifacts
 from service.beat import Beat
 from service.checkpoints import restore_checkpoint, save_checkpoint
@@ -70,6 +71,7 @@ class Runner:
 
     def __init__(self, settings: Settings, connect: Connect) -> None:
         kernels.check()
+        logs.configure(settings.log_level)
         store = Store(settings.redis_url or "")
         self.settings = settings
         self.connect = connect

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from threading import Thread
 
+from service import logs
 from service.artifacts import Artifacts
 from service.builtin import install_builtins
 from service.dataset_records import DatasetRecords
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str]) -> None:
     )
     given = parser.parse_args(arguments)
     settings = load_settings()
+    logs.configure(settings.log_level)
     address = address_of_head(settings)
     if not settings.redis_url:
         raise Misconfigured("DELTAQ_REDIS_URL is not set; it says where Redis is, as redis://:password@host:port/0")

@@ -33,7 +33,9 @@ class DataSpec(Spec):
     """What is learned from what, and how the rows are split and scaled."""
 
     target: Name | None = None  # None: the data set's own
-    features: Annotated[tuple[Name, ...] | None, Field(strict=False, min_length=1, max_length=100_000, fail_fast=True)] = None
+    features: Annotated[
+        tuple[Name, ...] | None, Field(strict=False, min_length=1, max_length=100_000, fail_fast=True)
+    ] = None
     task: Literal["auto"] | Task = "auto"
     scale: Literal["standard", "minmax", "none"] = "standard"
     scale_target: Literal["auto", "standard", "none"] = "auto"
