@@ -60,8 +60,13 @@ def _chunks(path: Path, size: int = 1 << 18) -> Iterable[bytes]:
 
 
 def _pair(features: Any, labels: Any, *, target: str | None) -> Upload:
-    if hasattr(features, "assign"):  # a frame keeps the names of its columns
-        return _frame(features.assign(**{target or "y": _values(labels)}))
+    name = target or "y"
+    if hasattr(features, "assign"):  # pandas: a frame keeps the names of its columns, and its index does not matter
+        return _frame(features.assign(**{name: _values(labels)}))
+    if hasattr(features, "with_columns"):  # polars
+        if not hasattr(labels, "to_frame"):
+            raise InvalidInput(f"the y of a polars DataFrame must be a polars Series, not a {type(labels).__name__}")
+        return _frame(features.with_columns(**{name: labels}))
     content = archive({"X": features, "y": labels})
     return Upload(NPZ, len(content), lambda: content)
 
