@@ -61,6 +61,8 @@ def _chunks(path: Path, size: int = 1 << 18) -> Iterable[bytes]:
 
 def _pair(features: Any, labels: Any, *, target: str | None) -> Upload:
     name = target or "y"
+    if name in list(getattr(features, "columns", ())):
+        raise InvalidInput(f"X has a column {name!r} of its own: name y otherwise, with target=")
     if hasattr(features, "assign"):  # pandas: a frame keeps the names of its columns, and its index does not matter
         return _frame(features.assign(**{name: _values(labels)}))
     if hasattr(features, "with_columns"):  # polars
@@ -77,11 +79,14 @@ def _values(labels: Any) -> Any:
 
 def _frame(frame: Any) -> Upload:
     buffer = io.BytesIO()
-    if hasattr(frame, "write_parquet"):  # polars
-        frame.write_parquet(buffer)
-    elif hasattr(frame, "to_parquet"):  # pandas, whose columns may be numbers
-        frame.rename(columns=str).to_parquet(buffer, index=False)
-    else:
-        raise InvalidInput(f"a {type(frame).__name__} cannot be written as Parquet: it has no to_parquet")
+    try:
+        if hasattr(frame, "write_parquet"):  # polars
+            frame.write_parquet(buffer)
+        elif hasattr(frame, "to_parquet"):  # pandas, whose columns may be numbers
+            frame.rename(columns=str).to_parquet(buffer, index=False)
+        else:
+            raise InvalidInput(f"a {type(frame).__name__} cannot be written as Parquet: it has no to_parquet")
+    except (TypeError, ValueError) as error:  # a column of mixed types, one name twice
+        raise InvalidInput(f"the DataFrame cannot be written as Parquet: {error}") from error
     content = buffer.getvalue()
     return Upload(PARQUET, len(content), lambda: content)

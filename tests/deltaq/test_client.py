@@ -187,6 +187,23 @@ class Frame:
         parquet.write_table(pa.table(self._values), file)
 
 
+class Features(Frame):
+    """A frame that takes one column more, as pandas' do."""
+
+    def assign(self, **columns: Any) -> Frame:
+        return Frame({**self._values, **columns})
+
+
+def test_a_frame_and_its_target_keep_the_names_of_the_columns(client: Client) -> None:
+    features = Features({"x": list(range(40)), "z": [0.5] * 40})
+    dataset = client.datasets.add((features, ["a", "b"] * 20), "named", "label")
+    assert [column.name for column in dataset.columns] == ["x", "z", "label"]
+    with pytest.raises(InvalidInput, match="X has a column 'x' of its own"):
+        client.datasets.add((features, [0, 1] * 20), "named", "x")
+    with pytest.raises(InvalidInput, match="cannot be written as Parquet"):
+        client.datasets.add(Frame({"x": [1, "a"]}), "mixed", "x")
+
+
 @pytest.mark.parametrize(
     ("source", "message"),
     [("nowhere.csv", "no such file"), ("notes.txt", r"\.csv, \.parquet"), (3, "not a int"), ([1, 2], "not a list")],
