@@ -7,6 +7,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 
+comma := ,
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
@@ -95,5 +96,3 @@ $(ORACLE)/stamp: $(UV) requirements-dev.lock pyproject.toml deltaq/__init__.py
 	@$(UV) pip install --python $(ORACLE)/bin/python --quiet --no-deps --no-build-isolation --editable .
 	@$(ORACLE)/bin/python -m pip install --quiet torch==$(TORCH)
 	@touch $@
-
-comma := ,

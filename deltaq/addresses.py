@@ -34,11 +34,6 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def bracketed(host: str) -> str:
-    """A host as it stands in an address: IPv6 in brackets."""
-    return f"[{host}]" if ":" in host else host
-
-
 def authorization(api_key: str | None) -> dict[str, str]:
     """The header that carries a key.
 

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 import orjson
 
-from deltaq.addresses import authorization, bracketed, is_loopback, normal_url
+from deltaq.addresses import authorization, is_loopback, normal_url
 from deltaq.errors import ApiError, InvalidInput, ServiceError, UnexpectedAnswer, Unreachable, api_error
 
 _PASSING = (502, 503, 504)  # the service, or a proxy before it, is on its way back
@@ -63,7 +63,7 @@ class Connection:
             base_url=self.url,
             headers=authorization(api_key),
             timeout=_TIMEOUT,
-            mounts={f"all://{bracketed(host)}": None} if is_loopback(host) else {},  # no proxy to ourselves
+            trust_env=not is_loopback(host),  # no proxy to ourselves, however the variables are written
         )
 
     def close(self) -> None:

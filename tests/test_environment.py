@@ -73,3 +73,19 @@ def test_the_locks_hold_no_address_of_a_machine() -> None:
         assert "--hash=sha256:" in text
         for wrong in ("://", "--index", "--find-links", "/opt/", "/home/", "/tmp/"):
             assert wrong not in text, f"{lock.name}: {wrong}"
+
+
+@pytest.mark.parametrize("given", ["", "inner.example", "inner.example,localhost,127.0.0.1,::1"])
+def test_make_asks_no_proxy_for_loopback(given: str) -> None:
+    kept = {name: value for name, value in os.environ.items() if "MAKE" not in name}
+    answer = subprocess.run(
+        ["make", "--silent", "--eval=shown: ; @echo $$NO_PROXY $$no_proxy", "shown"],
+        cwd=ROOT,
+        env={**kept, "NO_PROXY": given, "no_proxy": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    names = ",".join(filter(None, [given, "localhost,127.0.0.1,::1"]))
+    assert answer.stdout.split() == [names, names]
