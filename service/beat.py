@@ -15,9 +15,13 @@ from itertools import islice
 from types import TracebackType
 from typing import Any, TypeVar
 
+import structlog
+
 from service.errors import LeaseLost, StoreUnavailable
 from service.jobs import Lease
 from service.queue import Queue
+
+log = structlog.get_logger()
 
 T = TypeVar("T")
 RETRY_S = 0.2
@@ -84,6 +88,9 @@ class Beat:
                 continue  # training goes on; the lease is the leader's to judge
             except LeaseLost:
                 self.lost = True
+            except Exception:
+                log.exception("the beat failed", job=self._lease.job_id)
+                self.lost = True  # without a beat the lease is lost as well: the training stops here
 
     def _once(self) -> None:
         with self._beating:

@@ -16,11 +16,14 @@ from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
 from service.artifacts import Artifacts
-from service.errors import StoreUnavailable
 from service.jobs import CheckpointRef, Lease
 from service.training import Training, TrainingState
 
 FORMAT = 1
+
+
+class CheckpointLost(Exception):
+    """The file that the record names is gone, or is not the one that was recorded."""
 
 
 def save_checkpoint(
@@ -45,11 +48,14 @@ def save_checkpoint(
 def restore_checkpoint(training: Training, reference: CheckpointRef, artifacts: Artifacts) -> None:
     """Put a training back to where the checkpoint was written.
 
-    Raises: StoreUnavailable when the file cannot be read or is not the one that was recorded.
+    Raises: CheckpointLost; StoreUnavailable.
     """
-    content = artifacts.read(reference.path)
+    try:
+        content = artifacts.read(reference.path)
+    except FileNotFoundError:
+        raise CheckpointLost(f"The checkpoint at step {reference.step} is gone") from None
     if hashlib.sha256(content).hexdigest() != reference.sha256:
-        raise StoreUnavailable(f"Checkpoint {reference.path} is not the file that was recorded (its SHA-256 differs).")
+        raise CheckpointLost(f"The checkpoint at step {reference.step} is not the recorded one (its SHA-256 differs)")
     arrays, head = load(content), read_metadata(content)
     server, saved = training.server, head["state"]
     server.parameters.flat[...] = arrays["parameters"]

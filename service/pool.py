@@ -7,8 +7,9 @@ why a job runs.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
@@ -26,6 +27,8 @@ from workers.transport.ray_objects import connect
 
 log = structlog.get_logger()
 
+ANSWER_S = 10.0
+
 
 @dataclass(eq=False)
 class Member:
@@ -37,7 +40,13 @@ class Member:
     place: Place | None = None  # None until it has answered once: it is starting
     lease: Lease | None = None  # what it serves
     work: Any = None  # runners: the open call that is answered when it has no job any more
-    asked: bool = True  # False: it has not yet said what it serves
+    asked: bool = True  # False: it was here before this scheduler, and has not yet said what it serves
+    since: float = field(default_factory=time.monotonic)
+
+    @property
+    def silent(self) -> bool:
+        """It was asked what it serves, long ago."""
+        return not self.asked and time.monotonic() - self.since > ANSWER_S
 
     @property
     def idle(self) -> bool:
@@ -86,6 +95,8 @@ class Pool:
         ends = {runner.work: runner for runner in self.runners.values() if runner.work is not None}
         for call in _answered(ends, wait_s):
             self._hear_end(ends[call], call)
+        for runner in [runner for runner in self.runners.values() if runner.silent]:
+            self.kill(runner)
         watches = {member.watch: member for member in (*self.workers.values(), *self.runners.values())}
         for call in _answered(watches, 0.0):
             self._hear_watch(watches[call], call)
@@ -115,14 +126,20 @@ class Pool:
         for number in range(int(ray.cluster_resources().get("CPU", 0))):
             name = f"{self._prefix}-worker-{number}"
             if name not in self.workers:
-                actor = _actor(GradientWorker, name, num_cpus=1).remote()
+                actor = _find(name) or _actor(GradientWorker, name, num_cpus=1).remote()
                 self.workers[name] = Member(name, actor, actor.where.remote())
             name = f"{self._prefix}-runner-{number}"
             if name not in self.runners:
-                actor = _actor(Runner, name, num_cpus=0, max_concurrency=8).remote(self._settings, connect)
-                runner = Member(name, actor, actor.where.remote(), asked=False)
-                runner.work = actor.status.remote(self._epoch)
-                self.runners[name] = runner
+                self.runners[name] = self._runner(name)
+
+    def _runner(self, name: str) -> Member:
+        """A new runner, or the one that was here before, asked what it serves."""
+        found = _find(name)
+        actor = found or _actor(Runner, name, num_cpus=0, max_concurrency=8).remote(self._settings, connect)
+        runner = Member(name, actor, actor.where.remote(), asked=found is None)
+        if found is not None:
+            runner.work = actor.status.remote(self._epoch)
+        return runner
 
     def _hear_watch(self, member: Member, call: Any) -> None:
         try:
@@ -168,6 +185,13 @@ class Pool:
         if self.runners.pop(member.name, None) is not None:
             self._free(member)
         self.workers.pop(member.name, None)
+
+
+def _find(name: str) -> Any | None:
+    try:
+        return ray.get_actor(name)
+    except ValueError:
+        return None
 
 
 def _actor(kind: type, name: str, **options: Any) -> Any:

@@ -19,7 +19,7 @@ import structlog
 from service import logs
 from service.artifacts import Artifacts
 from service.beat import Beat
-from service.checkpoints import restore_checkpoint, save_checkpoint
+from service.checkpoints import CheckpointLost, restore_checkpoint, save_checkpoint
 from service.dataset_records import DatasetRecords
 from service.datasets import Dataset
 from service.errors import (
@@ -49,6 +49,8 @@ from workers.transport import Transport, WorkersLost
 from workers.transport.local import LocalTransport
 
 log = structlog.get_logger()
+
+PAUSE_S = 1.0
 
 Connect = Callable[[list[str], str, Assignment, dict[str, str]], Transport]
 
@@ -159,6 +161,7 @@ class Attempt:
             except Interrupted as stop:
                 self._release(str(stop))
             except (WorkersLost, Unavailable) as lost:
+                time.sleep(PAUSE_S)  # what was not there may be back by then
                 self._release(f"attempt {self.work.job.attempt} ended: {lost}")
             except DeltaqError as failure:
                 self._fail(failure)
@@ -179,6 +182,7 @@ class Attempt:
             self._restore(training, self.reference)
         self.training = training
         self.saved = time.monotonic()
+        self.after_step()  # something may have been asked of the job while its data was read
         training.run(self)
         training.keep_best()
         self._succeed(training, resolution, prepared)
@@ -209,14 +213,17 @@ class Attempt:
 
     def _restore(self, training: Training, reference: CheckpointRef) -> None:
         """Go on from the checkpoint; begin again where other kernels wrote it: the bits would belong to neither."""
-        if reference.fingerprint != self.fingerprint:
-            reason = "The checkpoint was written with other numeric kernels than this worker's; training begins again."
+        try:
+            if reference.fingerprint != self.fingerprint:
+                raise CheckpointLost("The checkpoint was written with other numeric kernels than this worker's")
+            restore_checkpoint(training, reference, self.artifacts)
+        except CheckpointLost as lost:
+            reason = f"{lost}; training begins again."
             self.beat.insist(lambda: self.queue.begin_again(self.lease, reason))
             self.artifacts.delete(reference.path)
             self.reference = None
-            return
-        restore_checkpoint(training, reference, self.artifacts)
-        self._log("info", f"Going on from step {reference.step}.")
+        else:
+            self._log("info", f"Going on from step {reference.step}.")
 
     # The training's observer
 

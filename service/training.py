@@ -76,12 +76,11 @@ class Training:
         Raises: Diverged, WorkersLost, and whatever the observer raises.
         """
         self._start_clocks()
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            while self.state.epoch < self.spec.epochs and not self.state.stopped:
-                while self.state.step < self.steps:
-                    self._step()
-                    observer.after_step()
-                observer.after_epoch(self._close_epoch())
+        while self.state.epoch < self.spec.epochs and not self.state.stopped:
+            while self.state.step < self.steps:
+                self._step()
+                observer.after_step()
+            observer.after_epoch(self._close_epoch())
         self.count_seconds()
 
     def keep_best(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from service.errors import Diverged, LeaseLost
 from service.jobs import CheckpointRef
 from service.queue import Queue
-from tests.integration.live import LiveService, shared_memory, until
+from tests.integration.live import LiveService, running, shared_memory, until
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -87,6 +88,23 @@ def test_a_killed_part_changes_no_bit(
         with pytest.raises(LeaseLost):
             late()
     assert live.job(job_id) == job
+
+
+@pytest.mark.parametrize("victim", [of_worker, of_parameter_server], ids=["worker", "parameter_server"])
+def test_a_part_that_is_stopped_and_wakes_changes_no_bit(
+    live: LiveService, undisturbed: dict[str, Any], victim: Callable[[LiveService], int]
+) -> None:
+    job_id = live.submit(SPEC)
+    live.reach(job_id, MIDDLE)
+    pid = victim(live)
+    os.kill(pid, signal.SIGSTOP)
+    job = live.finish(job_id)
+    assert job["result"]["weights_sha256"] == undisturbed["weights_sha256"]
+    if running(pid):
+        os.kill(pid, signal.SIGCONT)
+    until(lambda: not running(pid), 20, "the end of the process that nobody waits for")
+    assert live.job(job_id) == job
+    assert [row["epoch"] for row in live.metrics(job_id)] == list(range(1, EPOCHS + 1))
 
 
 def test_pause_and_resume_change_no_bit(live: LiveService, undisturbed: dict[str, Any]) -> None:

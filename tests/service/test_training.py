@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from service.artifacts import Artifacts
-from service.checkpoints import restore_checkpoint, save_checkpoint
-from service.errors import Diverged, StoreUnavailable
+from service.checkpoints import CheckpointLost, restore_checkpoint, save_checkpoint
+from service.errors import Diverged
 from service.jobs import CheckpointRef, Lease
 from service.parameter_server import ParameterServer
 from service.spec import JobSpec
@@ -104,8 +104,11 @@ def test_a_checkpoint_that_is_not_the_recorded_one_is_refused(data: DataFiles, t
     artifacts = Artifacts((tmp_path / "artifacts").as_uri())
     reference = save_checkpoint(training, LEASE, artifacts, {})
     torn = CheckpointRef(reference.path, "0" * 64, reference.step, {})
-    with pytest.raises(StoreUnavailable, match="SHA-256"):
+    with pytest.raises(CheckpointLost, match="SHA-256"):
         restore_checkpoint(training, torn, artifacts)
+    artifacts.delete(reference.path)
+    with pytest.raises(CheckpointLost, match="gone"):
+        restore_checkpoint(training, reference, artifacts)
 
 
 def test_early_stopping_keeps_the_weights_of_the_best_epoch(data: DataFiles) -> None:

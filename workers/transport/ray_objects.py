@@ -6,18 +6,23 @@ is over shard numbers the bits do not show who computed what.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError
+from ray.exceptions import GetTimeoutError, RayActorError
 
 from workers.gradient_worker import Assignment, Partial
 from workers.mlp.parameters import Parameters
 from workers.mlp.sums import BatchSums
 from workers.summation import combine, combine_subtrees
 from workers.transport.base import WorkersLost
+
+FIRST_PATIENCE_S = 600.0  # for the first answer, of which nothing is known yet
+LEAST_PATIENCE_S = 10.0
+PATIENCE_FACTOR = 20.0
 
 
 def connect(names: Sequence[str], token: str, assignment: Assignment, fingerprint: dict[str, str]) -> RayTransport:
@@ -54,6 +59,7 @@ class RayTransport:
         self._token = token
         self._shards = shards
         self._blocks = blocks
+        self._patience_s = FIRST_PATIENCE_S
 
     @property
     def workers(self) -> int:
@@ -88,19 +94,28 @@ class RayTransport:
         """Have every unit computed by somebody; what a worker that died was asked is asked of the rest."""
         answers: list[Any] = []
         missing = list(units)
+        started = time.monotonic()
         while missing:
             if not self._gang:
                 raise WorkersLost("no worker of the gang is alive")
             shares = zip(list(self._gang), _shares(missing, len(self._gang)), strict=True)
             asked = [(worker, share, ask(worker, share)) for worker, share in shares if share]
             missing = []
+            deadline = time.monotonic() + self._patience_s
             for worker, share, answer in asked:
                 try:
-                    answers.extend(ray.get(answer))
-                except RayActorError:
+                    answers.extend(ray.get(answer, timeout=max(0.0, deadline - time.monotonic())))
+                except (RayActorError, GetTimeoutError):
+                    ray.kill(worker)  # one that is stopped, not dead, must not wake into a later step
                     self._gang.remove(worker)
                     missing.extend(share)
+        self._learn_patience(time.monotonic() - started)
         return answers
+
+    def _learn_patience(self, took_s: float) -> None:
+        """Wait for no answer much longer than for those before it."""
+        usual = max(LEAST_PATIENCE_S, PATIENCE_FACTOR * took_s)
+        self._patience_s = usual if self._patience_s == FIRST_PATIENCE_S else max(self._patience_s, usual)
 
 
 def _shares(units: Sequence[int], workers: int) -> list[Sequence[int]]:
