@@ -58,8 +58,8 @@ types: $(VENV)/dev.stamp ## The strict type checker
 imports: $(VENV)/dev.stamp ## The directions in which the rooms may import
 	$(BIN)/lint-imports
 
-bench: $(VENV)/dev.stamp ## The benchmarks
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/dev.stamp $(ORACLE)/stamp ## The benchmarks, each beside a peer
+	$(BIN)/python -m benchmarks --peer-python $(ORACLE)/bin/python
 
 chaos: $(VENV)/dev.stamp ## The long kill storm
 	$(BIN)/python -m pytest -m chaos --timeout=3600

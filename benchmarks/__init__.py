@@ -1,0 +1,1 @@
+"""Timings beside those of peers, in the same run: `make bench`. They decide no test."""
