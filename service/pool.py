@@ -17,9 +17,10 @@ import ray
 import structlog
 from ray.exceptions import RayActorError, RayTaskError
 
+from service.attempt import Work
 from service.errors import LeaseLost
 from service.jobs import Lease
-from service.runner import Runner, Work
+from service.runner import Runner
 from service.settings import Settings
 from workers.gradient_worker import GradientWorker
 from workers.place import Place
