@@ -34,8 +34,8 @@ def connect(names: Sequence[str], token: str, assignment: Assignment, fingerprin
     gang, blocks = [], 0
     for worker, answer in asked:
         try:
-            kernels, blocks = ray.get(answer)
-        except RayActorError:
+            kernels, blocks = ray.get(answer, timeout=FIRST_PATIENCE_S)
+        except (RayActorError, GetTimeoutError):
             continue
         if kernels == fingerprint:
             gang.append(worker)
@@ -104,7 +104,8 @@ class RayTransport:
             deadline = time.monotonic() + self._patience_s
             for worker, share, answer in asked:
                 try:
-                    answers.extend(ray.get(answer, timeout=max(0.0, deadline - time.monotonic())))
+                    left_s = deadline - time.monotonic()  # none where this process itself was stopped meanwhile
+                    answers.extend(ray.get(answer, timeout=max(1.0, left_s)))
                 except (RayActorError, GetTimeoutError):
                     ray.kill(worker)  # one that is stopped, not dead, must not wake into a later step
                     self._gang.remove(worker)
