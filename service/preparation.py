@@ -12,7 +12,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +28,7 @@ from service import strict_json
 from service.artifacts import Artifacts
 from service.dataset_records import DatasetRecords
 from service.datasets import Column, Dataset, Task
-from service.errors import DataMissing, DatasetNotFound
+from service.errors import DataMissing, DatasetNotFound, StoreUnavailable
 from service.features import Numeric, OneHot
 from service.partition import Partition, part_rows, partition
 from service.resolution import output_units
@@ -55,17 +55,23 @@ class PreparedData:
 
 
 def prepare(
-    spec: JobSpec, dataset: Dataset, artifacts: Artifacts, records: DatasetRecords, cache: Path
+    spec: JobSpec,
+    dataset: Dataset,
+    artifacts: Artifacts,
+    records: DatasetRecords,
+    cache: Path,
+    check: Callable[[], None] = lambda: None,
 ) -> PreparedData:
     """The arrays and the transform of a resolved spec: those on record, or else made now and recorded.
 
+    `check` is called before each piece of the work; what it raises passes through, and nothing is left or recorded.
     Raises: DataMissing when the data set is gone; StoreUnavailable.
     """
     key = preparation_key(spec, dataset)
     try:
         reference = records.prepared(dataset.id, key)
         if reference is None:
-            reference = _make(key, spec, dataset, artifacts, records, cache)
+            reference = _make(key, spec, dataset, artifacts, records, cache, check)
         found = strict_json.decode(artifacts.read(f"{reference['folder']}/transform.json"))
     except (FileNotFoundError, DatasetNotFound) as gone:
         hint = "Upload it again and submit the job's spec for the new data set."
@@ -84,14 +90,25 @@ def preparation_key(spec: JobSpec, dataset: Dataset) -> str:
 
 
 def _make(
-    key: str, spec: JobSpec, dataset: Dataset, artifacts: Artifacts, records: DatasetRecords, cache: Path
+    key: str,
+    spec: JobSpec,
+    dataset: Dataset,
+    artifacts: Artifacts,
+    records: DatasetRecords,
+    cache: Path,
+    check: Callable[[], None],
 ) -> dict[str, Any]:
     """Build a preparation under a name that nobody else has, and record it; where another was first, theirs holds."""
     folder = f"datasets/{dataset.id}/prepared/{key[:32]}-{secrets.token_hex(8)}"
     try:
-        _build(spec, dataset, artifacts, folder, cache)
+        _build(spec, dataset, artifacts, folder, cache, check)
+    except BaseException:
+        with suppress(StoreUnavailable):  # what stays is swept later
+            artifacts.delete_folder(folder)
+        raise
+    try:
         reference = records.record_prepared(dataset.id, key, {"format": FORMAT, "folder": folder})
-    except (FileNotFoundError, DatasetNotFound):
+    except DatasetNotFound:
         artifacts.delete_folder(folder)
         raise
     if reference["folder"] != folder:
@@ -99,23 +116,31 @@ def _make(
     return reference
 
 
-def _build(spec: JobSpec, dataset: Dataset, artifacts: Artifacts, folder: str, cache: Path) -> None:
+def _build(
+    spec: JobSpec, dataset: Dataset, artifacts: Artifacts, folder: str, cache: Path, check: Callable[[], None]
+) -> None:
+    check()
     target = _column(dataset, spec.data.target)
     features = [_column(dataset, name) for name in spec.data.features or ()]
     table = _read(dataset, artifacts, [target.name, *(feature.name for feature in features)])
     task = _task(spec)
     answers = _values(table, target, as_levels=task != "regression")
     parts = _parts(spec, dataset, target, answers)
+    fits = []
+    for feature in features:
+        check()
+        fits.append(_fit(table, feature, parts, spec.data.scale))
     transform = Transform(
-        features=tuple(_fit(table, feature, parts, spec.data.scale) for feature in features),
+        features=tuple(fits),
         target=_fit_target(spec, target, answers[parts.train]),
         precision=spec.network.precision,
     )
     cache.mkdir(mode=0o700, parents=True, exist_ok=True)
     _sweep(cache)
     with tempfile.TemporaryDirectory(dir=cache, prefix=_SCRATCH) as scratch:
-        _write_arrays(Path(scratch), table, features, answers, parts, transform)
+        _write_arrays(Path(scratch), table, features, answers, parts, transform, check)
         for path in sorted(Path(scratch).iterdir()):
+            check()
             artifacts.write(f"{folder}/{path.name}", path)
     document = {"transform": transform.to_json(), "warnings": _warnings(transform, answers, parts)}
     artifacts.write(f"{folder}/transform.json", strict_json.encode(document).encode())
@@ -190,6 +215,7 @@ def _write_arrays(
     answers: NDArray[Any],
     parts: Partition,
     transform: Transform,
+    check: Callable[[], None],
 ) -> None:
     """Fill the files column by column: one column in float64 is all that lies in memory beside the table."""
     rows = {"train": parts.train, "validation": parts.validation}
@@ -199,6 +225,7 @@ def _write_arrays(
         transform.target.encode(answers[rows[part]], y[part])
     start = 0
     for column, feature in zip(features, transform.features, strict=True):
+        check()
         values = _values(table, column, as_levels=column.categorical)
         for part in rows:
             feature.encode(values[rows[part]], x[part][:, start : start + feature.width])

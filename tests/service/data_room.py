@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -63,9 +63,11 @@ class DataRoom:
             columns=columns,
         )
 
-    def prepare(self, dataset: Dataset, spec: Mapping[str, Any] | None = None) -> PreparedData:
+    def prepare(
+        self, dataset: Dataset, spec: Mapping[str, Any] | None = None, check: Callable[[], None] = lambda: None
+    ) -> PreparedData:
         resolved = resolve(JobSpec.model_validate({"dataset": dataset.name, **(spec or {})}), dataset).spec
-        return prepare(resolved, dataset, self.artifacts, self.records, self.settings.cache_path)
+        return prepare(resolved, dataset, self.artifacts, self.records, self.settings.cache_path, check)
 
     def files(self) -> set[str]:
         """Every file below the data directory."""

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,35 @@ class TestOnceForAll:
         with pytest.raises(DataMissing, match=f"{wine.id} \\('wine'\\) is gone"):
             data_room.prepare(wine)
         assert not any("prepared" in path for path in data_room.files())
+
+    def test_a_check_may_break_it_off_between_any_two_pieces(self, data_room: DataRoom, wine: Dataset) -> None:
+        before = data_room.files()
+        calls = count_checks(data_room, wine, {"data": {"split_seed": 1}})
+        assert calls > 2 * len(wine.columns)  # each is fitted, then encoded
+        kept = data_room.files()
+        assert len(kept - before) == 5
+        for allowed in (0, 1, len(wine.columns), calls - 2, calls - 1):
+            with pytest.raises(KeyboardInterrupt):
+                count_checks(data_room, wine, allowed=allowed)
+            assert data_room.files() == kept
+        assert not list(data_room.settings.cache_path.glob("*"))
+        assert count_checks(data_room, wine) == calls
+
+
+def count_checks(
+    room: DataRoom, dataset: Dataset, spec: Mapping[str, Any] | None = None, *, allowed: int = 1 << 30
+) -> int:
+    """Prepare, and count how often it asked whether to go on; after so many as allowed it is broken off."""
+    calls = 0
+
+    def check() -> None:
+        nonlocal calls
+        if calls == allowed:
+            raise KeyboardInterrupt
+        calls += 1
+
+    room.prepare(dataset, spec, check)
+    return calls
 
 
 KILLED = """
