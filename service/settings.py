@@ -31,6 +31,7 @@ class Settings(BaseSettings):
     checkpoint_s: float = Field(default=5.0, ge=0)
     beat_s: float = Field(default=0.25, gt=0)
     lease_s: float = Field(default=10.0, gt=0)
+    drain_s: float = Field(default=10.0, ge=0)  # for running jobs to write a checkpoint in
     max_upload_bytes: int = Field(default=1 << 30, gt=0)
     max_expanded_bytes: int = Field(default=4 << 30, gt=0)  # what an upload may hold once it is read
     max_job_bytes: int = Field(default_factory=lambda: physical_memory_bytes() // 2, gt=0)  # what one worker may need

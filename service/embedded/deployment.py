@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from service.embedded.plan import Part, Plan
+from service.embedded.plan import DRAIN_S, Part, Plan
 from service.errors import Misconfigured
 from service.ray_nodes import LOOPBACK_ENVIRONMENT
 from service.redis_server import RedisServer
@@ -87,6 +87,7 @@ def part_environment(settings: Settings, outside: Mapping[str, str]) -> dict[str
     for name in ("host", "port", "workers", "redis_url", "ray_address"):
         values[name] = getattr(settings, name)
     environment = {f"DELTAQ_{name.upper()}": str(value) for name, value in values.items()}
+    environment["DELTAQ_DRAIN_S"] = str(min(settings.drain_s, DRAIN_S))  # the keeper waits no longer
     environment["DELTAQ_ARTIFACTS"] = settings.artifacts_url
     environment["PYTHONSAFEPATH"] = "1"  # no `api` or `service` of the user's own folder is taken for ours
     for name in ("NO_PROXY", "no_proxy"):  # gRPC obeys them too

@@ -17,12 +17,12 @@ from pathlib import Path
 
 from service import processes
 from service.embedded.directories import remove
-from service.embedded.plan import Part, Plan
+from service.embedded.plan import DRAIN_S, Part, Plan
 from service.embedded.wakeups import Wakeups
 
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.05, 2.0
 SETTLED_S = 10.0  # a part that has lived so long starts anew with the first delay
-DRAIN_S = 1.2  # for the scheduler to have running jobs write their checkpoints
+LEAVE_S = 0.2  # for the scheduler to end once it has drained
 FAREWELL_S = 0.4  # for the rest, which nothing depends on
 
 
@@ -112,7 +112,7 @@ class Keeper:
 
     def _drain(self) -> None:
         """Ask first those to end who need the others for it, then the others."""
-        for drains, patience_s in ((True, DRAIN_S), (False, FAREWELL_S)):
+        for drains, patience_s in ((True, DRAIN_S + LEAVE_S), (False, FAREWELL_S)):
             asked = [kept for kept in self._kept if kept.part.drains is drains and kept.process is not None]
             processes.kill((kept.process.pid for kept in asked if kept.process is not None), signal.SIGTERM)
             self._await_end(asked, patience_s)

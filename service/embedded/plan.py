@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+DRAIN_S = 1.0  # the most that running jobs get for their checkpoints: a Ctrl-C ends all within two seconds
+
 
 @dataclass(frozen=True)
 class Part:

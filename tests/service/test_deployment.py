@@ -14,7 +14,7 @@ import pytest
 from service.embedded import directories
 from service.embedded.deployment import deploy, part_environment, usable_port
 from service.embedded.directories import locked_data_dir, sweep
-from service.embedded.plan import Plan
+from service.embedded.plan import DRAIN_S, Plan
 from service.errors import Misconfigured
 from service.settings import Settings, load_settings
 
@@ -137,6 +137,7 @@ def test_the_parts_read_back_the_settings_that_they_are_given(tmp_path: Path, mo
         monkeypatch.setenv(name, value)
     read = load_settings()
     assert (read.workers, read.redis_url, read.ray_address) == (3, "redis://127.0.0.1:1/0", made.ray_address)
+    assert read.drain_s == DRAIN_S
     assert made.url == f"http://127.0.0.1:{read.port}"
     assert [part.name for part in made.plan.parts] == ["ray-head", "scheduler", "api"]
 
