@@ -207,6 +207,7 @@ class Cluster(Answer):
     nodes: list[dict[str, Any]]
     workers: list[dict[str, Any]]
     runners: list[dict[str, Any]]
+    problems: list[str] = Field(description="What could not be started, and why; it is tried again")
     queue_depth: int
     age_s: float | None = Field(description="How old the picture is; null: there is none")
 

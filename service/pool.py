@@ -1,15 +1,12 @@
-"""The warm pool: gradient workers (one a slot) and runners, as named, detached Ray actors that outlive the scheduler.
+"""The warm pool: gradient workers (one a slot) and runners, as many on each node, leased to jobs as a gang.
 
-A job leases a runner and a gang of workers, all or none. Names carry deltaq's version, so that a scheduler of another
-version never takes them for its own. Who is dead is learned from calls that stay open. Knows neither the queue nor
-why a job runs.
+The actors outlive the scheduler. Their names carry deltaq's version and their node, so that a scheduler finds those of
+its own version again and ends another's. Knows neither the queue nor why a job runs.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
@@ -17,72 +14,54 @@ import ray
 import structlog
 from ray.exceptions import RayActorError, RayTaskError
 
+from service import actors
+from service.actors import Backoff, Member
 from service.attempt import Work
-from service.errors import LeaseLost
+from service.errors import Conflict, LeaseLost
 from service.jobs import Lease
 from service.runner import Runner
 from service.settings import Settings
 from workers.gradient_worker import GradientWorker
-from workers.place import Place
 from workers.transport.ray_objects import connect
 
 log = structlog.get_logger()
 
-ANSWER_S = 10.0
-
-
-@dataclass(eq=False)
-class Member:
-    """One actor of the pool, as far as it is known."""
-
-    name: str
-    actor: Any
-    watch: Any  # an open call by which its death is learned
-    place: Place | None = None  # None until it has answered once: it is starting
-    lease: Lease | None = None  # what it serves
-    work: Any = None  # runners: the open call that is answered when it has no job any more
-    asked: bool = True  # False: it was here before this scheduler, and has not yet said what it serves
-    since: float = field(default_factory=time.monotonic)
-
-    @property
-    def silent(self) -> bool:
-        """It was asked what it serves, long ago."""
-        return not self.asked and time.monotonic() - self.since > ANSWER_S
-
-    @property
-    def idle(self) -> bool:
-        """Ready, and serving nothing."""
-        return self.place is not None and self.asked and self.lease is None
+RUNNER_CALLS = 8  # at once: its job, and what it is asked meanwhile
 
 
 class Pool:
-    """The actors of this version under one leader's epoch."""
+    """The actors of this version under one leader's epoch; another version's are drained and ended first."""
 
     def __init__(self, settings: Settings, epoch: int) -> None:
         self._settings = settings
         self._epoch = epoch
-        self._prefix = f"deltaq-{metadata.version('deltaq')}"
+        self._prefix = f"deltaq-{metadata.version('deltaq')}-"
+        self._backoffs: dict[str, Backoff] = {}
         self.workers: dict[str, Member] = {}
         self.runners: dict[str, Member] = {}
+        self._looked = time.monotonic()
+        actors.retire("deltaq-", self._prefix, epoch, settings.drain_s)
 
     @property
     def settled(self) -> bool:
-        """Every runner has said what it serves."""
-        return all(runner.asked for runner in self.runners.values())
+        """Every runner that was here before has said what it serves."""
+        return all(runner.known for runner in self.runners.values())
 
     def free(self) -> list[str]:
-        """Names of the workers that serve nothing; none while no runner is free to use them."""
+        """Names of the workers that serve nothing, by node; none while no runner is free to use them."""
         if not any(runner.idle for runner in self.runners.values()):
             return []
-        return [name for name, worker in self.workers.items() if worker.idle]
+        return sorted(name for name, worker in self.workers.items() if worker.idle)
 
     def serving(self) -> dict[Lease, Member]:
         """The runners that have a job, by its lease."""
         return {runner.lease: runner for runner in self.runners.values() if runner.lease is not None}
 
     def lend(self, work: Work) -> None:
-        """Give a job to an idle runner, with the workers that it names."""
-        runner = next(runner for runner in self.runners.values() if runner.idle)
+        """Give a job to an idle runner, on its first worker's node if one is free there."""
+        node = self.workers[work.workers[0]].node
+        idle = [runner for runner in self.runners.values() if runner.idle]
+        runner = min(idle, key=lambda one: one.node != node)
         self._bind(runner, work)
         runner.work = runner.actor.run.remote(self._epoch, work)
 
@@ -92,82 +71,115 @@ class Pool:
         Units: `wait_s` in seconds: how long to wait for the end of some job.
         Raises: LeaseLost when an actor obeys a later leader.
         """
+        self._forgive_own_absence()
         self._start_missing()
         ends = {runner.work: runner for runner in self.runners.values() if runner.work is not None}
-        for call in _answered(ends, wait_s):
+        for call in actors.answered(ends, wait_s):
             self._hear_end(ends[call], call)
-        for runner in [runner for runner in self.runners.values() if runner.silent]:
-            self.kill(runner)
-        watches = {member.watch: member for member in (*self.workers.values(), *self.runners.values())}
-        for call in _answered(watches, 0.0):
+        members = [*self.workers.values(), *self.runners.values()]
+        watches = {member.watch: member for member in members}
+        for call in actors.answered(watches):
             self._hear_watch(watches[call], call)
+        for member in members:
+            if member.silent:
+                self.kill(member)
 
-    def kill(self, runner: Member) -> None:
-        """End a runner that does not answer; the next look starts another."""
-        ray.kill(runner.actor)
-        self._bury(runner, "it did not answer")
+    def kill(self, member: Member) -> None:
+        """End an actor that does not answer; the next look starts another."""
+        ray.kill(member.actor)
+        self._bury(member, "it did not answer")
 
     def drain(self, timeout_s: float) -> None:
         """Have every job write a checkpoint and go back into the queue."""
         busy = list(self.serving().values())
         for runner in busy:
             runner.actor.drain.remote(self._epoch)
-        _answered([runner.work for runner in busy], timeout_s, wait_for_all=True)
+        actors.answered([runner.work for runner in busy], timeout_s, wait_for_all=True)
 
     def picture(self) -> dict[str, Any]:
-        """Nodes and workers as `GET /v1/cluster` shows them."""
-        nodes = [_describe_node(node) for node in ray.nodes()]
+        """Nodes, workers, runners, and what could not be started, as `GET /v1/cluster` shows them."""
         return {
-            "nodes": nodes,
-            "workers": [_describe(member) for _, member in sorted(self.workers.items())],
-            "runners": [_describe(member) for _, member in sorted(self.runners.items())],
+            "nodes": actors.nodes(),
+            "workers": [member.describe() for _, member in sorted(self.workers.items())],
+            "runners": [member.describe() for _, member in sorted(self.runners.items())],
+            "problems": [f"{name} cannot start: {backoff.reason}" for name, backoff in sorted(self._backoffs.items())],
         }
 
-    def _start_missing(self) -> None:
-        for number in range(int(ray.cluster_resources().get("CPU", 0))):
-            name = f"{self._prefix}-worker-{number}"
-            if name not in self.workers:
-                actor = _find(name) or _actor(GradientWorker, name, num_cpus=1).remote()
-                self.workers[name] = Member(name, actor, actor.where.remote())
-            name = f"{self._prefix}-runner-{number}"
-            if name not in self.runners:
-                self.runners[name] = self._runner(name)
+    def _forgive_own_absence(self) -> None:
+        """After a stop of this very process, nobody has been silent."""
+        now = time.monotonic()
+        if now - self._looked > actors.FRESH_S:
+            for member in (*self.workers.values(), *self.runners.values()):
+                member.watched = now
+        self._looked = now
 
-    def _runner(self, name: str) -> Member:
-        """A new runner, or the one that was here before, asked what it serves."""
-        found = _find(name)
-        actor = found or _actor(Runner, name, num_cpus=0, max_concurrency=8).remote(self._settings, connect)
-        runner = Member(name, actor, actor.where.remote(), asked=found is None)
+    def _start_missing(self) -> None:
+        for node in actors.nodes():
+            for number in range(node["slots"]):
+                place = f"{node['id'][:12]}-{number}"
+                self._start_worker(f"{self._prefix}worker-{place}", node["id"])
+                self._start_runner(f"{self._prefix}runner-{place}", node["id"])
+
+    def _start_worker(self, name: str, node: str) -> None:
+        if name in self.workers or self._waits(name):
+            return
+        actor = actors.find(name) or actors.make(GradientWorker, name, node, num_cpus=1)
+        self.workers[name] = Member(name, node, actor)
+        self.workers[name].ask()
+
+    def _start_runner(self, name: str, node: str) -> None:
+        if name in self.runners or self._waits(name):
+            return
+        found = actors.find(name)
+        options = {"num_cpus": 0, "max_concurrency": RUNNER_CALLS}
+        actor = found or actors.make(Runner, name, node, self._settings, connect, **options)
+        self.runners[name] = Member(name, node, actor)
+        self.runners[name].ask()
         if found is not None:
-            runner.work = actor.status.remote(self._epoch)
-        return runner
+            self._ask_work(self.runners[name])
+
+    def _waits(self, name: str) -> bool:
+        return name in self._backoffs and time.monotonic() < self._backoffs[name].until
+
+    def _ask_work(self, runner: Member) -> None:
+        runner.known = False
+        runner.work = runner.actor.status.remote(self._epoch)
 
     def _hear_watch(self, member: Member, call: Any) -> None:
         try:
-            member.place = ray.get(call)
-            member.watch = member.actor.where.remote()
+            member.hear(ray.get(call))
         except RayActorError as death:
-            self._bury(member, str(death).splitlines()[0])
+            self._bury(member, actors.reason_of(death))
+        else:
+            self._backoffs.pop(member.name, None)
+            member.ask()
 
     def _hear_end(self, runner: Member, call: Any) -> None:
-        """A runner has said what it serves (asked for once), or that it has no job any more."""
+        """A runner has said what it serves, where it was asked for that, or that it has no job any more."""
         runner.work = None
         try:
             answer = ray.get(call)
         except RayActorError as death:
-            self._bury(runner, str(death).splitlines()[0])
-            return
+            self._bury(runner, actors.reason_of(death))
         except RayTaskError as error:
-            if isinstance(error, LeaseLost):
-                raise LeaseLost(str(error.__cause__)) from error
-            log.exception("a runner failed", actor=runner.name)
-            answer = None
-        if isinstance(answer, Work) and not runner.asked:
-            self._bind(runner, answer)
-            runner.work = runner.actor.join.remote()
+            self._hear_refusal(runner, error)
         else:
-            self._free(runner)
-        runner.asked = True
+            adopted = not runner.known and isinstance(answer, Work)
+            runner.known = True
+            if adopted:
+                self._bind(runner, answer)
+                runner.work = runner.actor.join.remote(self._epoch)
+            else:
+                self._free(runner)
+
+    def _hear_refusal(self, runner: Member, error: RayTaskError) -> None:
+        if isinstance(error.cause, LeaseLost):
+            raise error.cause
+        self._free(runner)
+        if isinstance(error.cause, Conflict):
+            self._ask_work(runner)  # another leader gave it a job
+        else:
+            log.error("a runner failed", actor=runner.name, error=str(error))
 
     def _bind(self, runner: Member, work: Work) -> None:
         runner.lease = work.lease
@@ -177,50 +189,16 @@ class Pool:
 
     def _free(self, runner: Member) -> None:
         for worker in self.workers.values():
-            if worker.lease == runner.lease:
-                worker.lease = None
-        runner.lease = None
+            if worker.lease is not None and worker.lease == runner.lease:
+                worker.free()
+        runner.free()
 
     def _bury(self, member: Member, reason: str) -> None:
         log.warning("actor ended", actor=member.name, reason=reason)
-        if self.runners.pop(member.name, None) is not None:
+        if member.place is None:  # it never stood: do not start it again at once
+            self._backoffs.setdefault(member.name, Backoff(reason)).fail(reason)
+        if self.runners.get(member.name) is member:
+            del self.runners[member.name]
             self._free(member)
-        self.workers.pop(member.name, None)
-
-
-def _find(name: str) -> Any | None:
-    try:
-        return ray.get_actor(name)
-    except ValueError:
-        return None
-
-
-def _actor(kind: type, name: str, **options: Any) -> Any:
-    return ray.remote(kind).options(name=name, lifetime="detached", get_if_exists=True, max_restarts=0, **options)
-
-
-def _answered(calls: Iterable[Any], wait_s: float, *, wait_for_all: bool = False) -> list[Any]:
-    """Those of the calls that have an answer, after at most `wait_s` for the first of them (or for all)."""
-    waiting = list(calls)
-    if not waiting:
-        return []
-    if wait_s > 0:
-        ray.wait(waiting, num_returns=len(waiting) if wait_for_all else 1, timeout=wait_s)
-    answered: list[Any] = ray.wait(waiting, num_returns=len(waiting), timeout=0)[0]
-    return answered
-
-
-def _describe_node(node: dict[str, Any]) -> dict[str, Any]:
-    slots = int(node["Resources"].get("CPU", 0))
-    return {"id": node["NodeID"], "address": node["NodeManagerAddress"], "alive": node["Alive"], "slots": slots}
-
-
-def _describe(member: Member) -> dict[str, Any]:
-    place, lease = member.place, member.lease
-    return {
-        "name": member.name,
-        "state": "starting" if place is None else "idle" if lease is None else "busy",
-        "host": place and place.host,
-        "pid": place and place.pid,
-        "job": lease and lease.job_id,
-    }
+        elif self.workers.get(member.name) is member:
+            del self.workers[member.name]

@@ -70,10 +70,15 @@ class Runner:
             self._obey(epoch)
             return self._work
 
-    def join(self) -> None:
-        """Answer when no job runs here any more; who waits learns of this process's death by it, too."""
+    def join(self, epoch: int) -> None:
+        """Answer when no job runs here any more; who waits learns of this process's death by it, too.
+
+        Raises: LeaseLost as soon as there is a later leader: calls of the dead must not fill this process.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._work is None)
+            self._obey(epoch)
+            self._changed.wait_for(lambda: self._work is None or epoch < self._epoch)
+            self._obey(epoch)
 
     def drain(self, epoch: int) -> None:
         """Have the job that runs here write a checkpoint and go back into the queue."""
@@ -88,4 +93,6 @@ class Runner:
     def _obey(self, epoch: int) -> None:
         if epoch < self._epoch:
             raise LeaseLost(f"Leader epoch {epoch} is over; allowed is {self._epoch} or later.")
-        self._epoch = epoch
+        if epoch > self._epoch:
+            self._epoch = epoch
+            self._changed.notify_all()

@@ -12,7 +12,7 @@ import secrets
 import signal
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import FrameType
 
 import ray
@@ -32,16 +32,21 @@ NAMESPACE = "deltaq"
 LEAD_S = 3.0  # how long a leader's beat must stand still before another may lead
 TICK_S = 0.5  # how long to sleep when nothing wakes the loop: deaths of idle actors are noticed in this time
 CONNECT_S = 60.0  # a wrong token or address makes Ray try for ever
-DRAIN_S = 10.0
 PUBLISH_S = 1.0
+
+
+class Woken(BaseException):
+    """A signal ends the wait for work; a BaseException, so that nothing on the way takes it for an error of its own."""
 
 
 class Scheduler:
     """Leads, or waits to lead. Nothing connects at construction."""
 
-    def __init__(self, settings: Settings, queue: Queue) -> None:
+    def __init__(self, settings: Settings, queue: Queue, make_pool: Callable[[Settings, int], Pool] = Pool) -> None:
         self._settings = settings
         self._queue = queue
+        self._make_pool = make_pool
+        self.waiting = False  # nothing is half done: it may be interrupted
         self._token = secrets.token_hex(16)
         self._claim_token = secrets.token_hex(16)
         self._watch = LeaseWatch(settings.lease_s)
@@ -61,19 +66,23 @@ class Scheduler:
             return
         if epoch != self._epoch or self._pool is None:
             log.info("leading", epoch=epoch)
-            self._epoch, self._pool = epoch, Pool(self._settings, epoch)
+            self._epoch, self._pool = epoch, self._make_pool(self._settings, epoch)
         try:
             self._reconcile(self._pool, epoch)
         except LeaseLost as lost:
             log.warning("no longer leading", detail=lost.detail)
             self._epoch = self._pool = None
             return
-        self._queue.wait_for_work(TICK_S)
+        self.waiting = True
+        try:
+            self._queue.wait_for_work(TICK_S)
+        finally:
+            self.waiting = False
 
     def stop(self) -> None:
         """Have running jobs go back into the queue with a checkpoint, and give up the lead."""
         if self._pool is not None:
-            self._pool.drain(DRAIN_S)
+            self._pool.drain(self._settings.drain_s)
             self._queue.resign(self._token)
 
     def _reconcile(self, pool: Pool, epoch: int) -> None:
@@ -82,8 +91,8 @@ class Scheduler:
         if pool.serving().keys() - running.keys():
             pool.refresh(wait_s=0.2)  # a job has ended: its runner is free in a moment
         if pool.settled:
+            self._claim(pool, epoch)  # first: a claim whose answer was lost is given its runner, not taken back
             self._rescue(pool, epoch, running.values())
-            self._claim(pool, epoch)
         self._publish(pool, epoch)
 
     def _rescue(self, pool: Pool, epoch: int, running: Iterable[RunningJob]) -> None:
@@ -105,9 +114,9 @@ class Scheduler:
     def _claim(self, pool: Pool, epoch: int) -> None:
         while free := pool.free():
             claimed = self._queue.claim(epoch, len(free), self._claim_token)
+            self._claim_token = secrets.token_hex(16)  # only now: a claim whose answer was lost is asked for again
             if claimed is None:
                 return
-            self._claim_token = secrets.token_hex(16)  # only now: a claim whose answer was lost is asked for again
             self._start(pool, claimed, free)
 
     def _start(self, pool: Pool, claimed: ClaimedJob, free: list[str]) -> None:
@@ -125,16 +134,20 @@ def run(settings: Settings) -> None:
     """Schedule until SIGTERM, then drain."""
     stopping = threading.Event()
     connect_ray(settings)
+    scheduler = Scheduler(settings, Queue(Store(settings.redis_url or "")))
 
     def stop(number: int, frame: FrameType | None) -> None:
         stopping.set()
+        if scheduler.waiting:
+            raise Woken
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    scheduler = Scheduler(settings, Queue(Store(settings.redis_url or "")))
     while not stopping.is_set():
         try:
             scheduler.tick()
+        except Woken:
+            break
         except StoreUnavailable as away:
             log.warning("waiting for Redis", detail=away.detail)
             stopping.wait(TICK_S)

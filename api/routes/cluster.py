@@ -28,6 +28,7 @@ def show(services: The, tenant: Tenant) -> Response:
             "nodes": picture.get("nodes", []),
             "workers": [worker_json(worker, visible) for worker in picture.get("workers", [])],
             "runners": [worker_json(runner, visible) for runner in picture.get("runners", [])],
+            "problems": picture.get("problems", []),
             "queue_depth": services.queue.depth(),
             "age_s": picture.get("age_s"),
         }

@@ -1,7 +1,8 @@
 """The transport over Ray: parameters go out as one object, each worker answers with the sums of complete subtrees.
 
-A worker that dies is left behind within the step: its shards are computed by the others, and since the fixed tree
-is over shard numbers the bits do not show who computed what.
+A worker that dies, or says nothing for much longer than its like did before, is left behind within the step: its shards
+are computed by the others, and since the fixed tree is over shard numbers the bits do not show who computed what. What
+it may still answer is heard by nobody.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from itertools import pairwise
 from typing import Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError
+from ray.exceptions import RayError, RayTaskError
 
 from workers.gradient_worker import Assignment, Partial
 from workers.mlp.parameters import Parameters
@@ -20,9 +21,23 @@ from workers.mlp.sums import BatchSums
 from workers.summation import combine, combine_subtrees
 from workers.transport.base import WorkersLost
 
-FIRST_PATIENCE_S = 600.0  # for the first answer, of which nothing is known yet
-LEAST_PATIENCE_S = 10.0
-PATIENCE_FACTOR = 20.0
+
+class Patience:
+    """How long to wait for one kind of answer: much longer than the longest so far.
+
+    Units: `first_s` and `least_s` in seconds.
+    """
+
+    def __init__(self, *, first_s: float = 600.0, least_s: float = 10.0, factor: float = 20.0) -> None:
+        self.seconds = first_s  # of the first answer nothing is known
+        self._least_s = least_s
+        self._factor = factor
+        self._longest_s = 0.0
+
+    def learn(self, took_s: float) -> None:
+        """Take notice of how long an answer took."""
+        self._longest_s = max(self._longest_s, took_s)
+        self.seconds = max(self._least_s, self._factor * self._longest_s)
 
 
 def connect(names: Sequence[str], token: str, assignment: Assignment, fingerprint: dict[str, str]) -> RayTransport:
@@ -30,18 +45,13 @@ def connect(names: Sequence[str], token: str, assignment: Assignment, fingerprin
 
     Raises: WorkersLost when none is left.
     """
-    asked = [(worker, worker.prepare.remote(token, assignment)) for name in names for worker in _find(name)]
-    gang, blocks = [], 0
-    for worker, answer in asked:
-        try:
-            kernels, blocks = ray.get(answer, timeout=FIRST_PATIENCE_S)
-        except (RayActorError, GetTimeoutError):
-            continue
-        if kernels == fingerprint:
-            gang.append(worker)
+    workers = [worker for name in names for worker in _find(name)]
+    answers = heard([worker.prepare.remote(token, assignment) for worker in workers], Patience())
+    prepared = [(worker, answer) for worker, answer in zip(workers, answers, strict=True) if answer is not None]
+    gang = [(worker, blocks) for worker, (kernels, blocks) in prepared if kernels == fingerprint]
     if not gang:
         raise WorkersLost(f"none of the workers {', '.join(names)} can serve the job")
-    return RayTransport(gang, token, assignment.shards, blocks)
+    return RayTransport([worker for worker, _ in gang], token, assignment.shards, gang[0][1])
 
 
 def _find(name: str) -> list[Any]:
@@ -49,6 +59,28 @@ def _find(name: str) -> list[Any]:
         return [ray.get_actor(name)]
     except ValueError:  # it died and its name is free
         return []
+
+
+def heard(calls: Sequence[Any], patience: Patience) -> list[Any | None]:
+    """Each call's answer; None where its worker died, or said nothing in time.
+
+    Raises: what the call itself raised.
+    """
+    started = time.monotonic()
+    ready, _ = ray.wait(list(calls), num_returns=len(calls), timeout=patience.seconds)
+    answers = [_answer(call) if call in ready else None for call in calls]
+    if len(ready) == len(calls):
+        patience.learn(time.monotonic() - started)
+    return answers
+
+
+def _answer(call: Any) -> Any | None:
+    try:
+        return ray.get(call)
+    except RayTaskError:
+        raise
+    except RayError:  # the worker, its node, or the object that holds its answer
+        return None
 
 
 class RayTransport:
@@ -59,7 +91,8 @@ class RayTransport:
         self._token = token
         self._shards = shards
         self._blocks = blocks
-        self._patience_s = FIRST_PATIENCE_S
+        self._of_a_step = Patience()
+        self._of_an_evaluation = Patience()
 
     @property
     def workers(self) -> int:
@@ -73,7 +106,7 @@ class RayTransport:
         def ask(worker: Any, shards: Sequence[int]) -> Any:
             return worker.gradients.remote(self._token, sent, epoch, step, list(shards))
 
-        partials: list[Partial] = self._gather(range(self._shards), ask)
+        partials: list[Partial] = self._gather(range(self._shards), ask, self._of_a_step)
         sums = {(partial.lo, partial.hi): partial for partial in partials}
         whole = combine_subtrees(sums, 0, self._shards, Partial.plus)
         assert whole is not None, "a mini-batch has at least one row"
@@ -87,36 +120,27 @@ class RayTransport:
         def ask(worker: Any, blocks: Sequence[int]) -> Any:
             return worker.evaluate.remote(self._token, sent, list(blocks))
 
-        answers: list[tuple[int, BatchSums]] = self._gather(range(self._blocks), ask)
-        return combine(dict(answers), 0, self._blocks, BatchSums.plus)
+        sums: list[tuple[int, BatchSums]] = self._gather(range(self._blocks), ask, self._of_an_evaluation)
+        return combine(dict(sums), 0, self._blocks, BatchSums.plus)
 
-    def _gather(self, units: Sequence[int], ask: Callable[[Any, Sequence[int]], Any]) -> list[Any]:
-        """Have every unit computed by somebody; what a worker that died was asked is asked of the rest."""
-        answers: list[Any] = []
+    def _gather(self, units: Sequence[int], ask: Callable[[Any, Sequence[int]], Any], patience: Patience) -> list[Any]:
+        """Have every unit computed by somebody; what a worker that was lost was asked is asked of the rest."""
+        gathered: list[Any] = []
         missing = list(units)
-        started = time.monotonic()
         while missing:
             if not self._gang:
                 raise WorkersLost("no worker of the gang is alive")
             shares = zip(list(self._gang), _shares(missing, len(self._gang)), strict=True)
             asked = [(worker, share, ask(worker, share)) for worker, share in shares if share]
             missing = []
-            deadline = time.monotonic() + self._patience_s
-            for worker, share, answer in asked:
-                try:
-                    left_s = deadline - time.monotonic()  # none where this process itself was stopped meanwhile
-                    answers.extend(ray.get(answer, timeout=max(1.0, left_s)))
-                except (RayActorError, GetTimeoutError):
-                    ray.kill(worker)  # one that is stopped, not dead, must not wake into a later step
+            answers = heard([call for _, _, call in asked], patience)
+            for (worker, share, _), answer in zip(asked, answers, strict=True):
+                if answer is None:
                     self._gang.remove(worker)
                     missing.extend(share)
-        self._learn_patience(time.monotonic() - started)
-        return answers
-
-    def _learn_patience(self, took_s: float) -> None:
-        """Wait for no answer much longer than for those before it."""
-        usual = max(LEAST_PATIENCE_S, PATIENCE_FACTOR * took_s)
-        self._patience_s = usual if self._patience_s == FIRST_PATIENCE_S else max(self._patience_s, usual)
+                else:
+                    gathered.extend(answer)
+        return gathered
 
 
 def _shares(units: Sequence[int], workers: int) -> list[Sequence[int]]:
