@@ -53,10 +53,10 @@ def create_app(settings: Settings) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services: Services = app.state.services
-    services.wakeups.start()
+    services.listener.start()
     yield
-    services.wakeups.close()
-    services.wakeups.join()
+    services.listener.close()
+    services.listener.join()
     services.store.close()
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 from anyio import CapacityLimiter, to_thread
 
+from api.hint_listener import HintListener
 from api.render import job_json
 from api.responses import dumps
 from api.sse import COMMENT, COMMENT_S, RETRY, frame
-from api.wakeups import Wakeups
 from service.errors import JobNotFound, StoreUnavailable
 from service.events import BEGINNING, Events, EventSlice
 from service.job_records import Jobs
@@ -26,7 +26,7 @@ class JobFollower:
 
     jobs: Jobs
     events: Events
-    wakeups: Wakeups
+    listener: HintListener
     limiter: CapacityLimiter
 
     async def open(self, tenant: str, job_id: str, last_event_id: str | None) -> AsyncGenerator[bytes, None] | None:
@@ -46,8 +46,8 @@ class JobFollower:
 
     async def _stream(self, tenant: str, job_id: str, after: str, part: EventSlice) -> AsyncGenerator[bytes, None]:
         yield RETRY
-        with self.wakeups.following(job_id) as woken:
-            while not self.wakeups.closed:
+        with self.listener.following(job_id) as woken:
+            while not self.listener.closed:
                 try:
                     if part.missed:
                         yield await self._snapshot(tenant, job_id)

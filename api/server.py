@@ -28,7 +28,7 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop: streams at once, other answers within GRACE_S."""
-        self._services.wakeups.close()
+        self._services.listener.close()
         await super().shutdown(sockets)
 
 

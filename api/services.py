@@ -10,7 +10,7 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from api.following import READERS, JobFollower
-from api.wakeups import Wakeups
+from api.hint_listener import HintListener
 from service.artifacts import Artifacts
 from service.dataset_records import DatasetRecords
 from service.errors import Misconfigured
@@ -38,7 +38,7 @@ class Services:
     artifacts: Artifacts
     models: ModelStore
     submission: Submission
-    wakeups: Wakeups
+    listener: HintListener
     follower: JobFollower
     upload_limiter: CapacityLimiter
 
@@ -47,7 +47,7 @@ class Services:
         """Put the parts together. Raises: Misconfigured."""
         store = _store(settings.redis_url)
         jobs, datasets, artifacts = Jobs(store), DatasetRecords(store), Artifacts(settings.artifacts_url)
-        wakeups = Wakeups(store)
+        listener = HintListener(store)
         return cls(
             settings=settings,
             store=store,
@@ -57,8 +57,8 @@ class Services:
             artifacts=artifacts,
             models=ModelStore(ModelRecords(store), artifacts),
             submission=Submission(jobs, datasets, settings.max_job_bytes),
-            wakeups=wakeups,
-            follower=JobFollower(jobs, Events(store), wakeups, CapacityLimiter(READERS)),
+            listener=listener,
+            follower=JobFollower(jobs, Events(store), listener, CapacityLimiter(READERS)),
             upload_limiter=CapacityLimiter(UPLOADS),
         )
 

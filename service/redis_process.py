@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from urllib.parse import unquote, urlsplit
 
 from service.errors import Misconfigured
-from service.redis_server import KEEPING, server_binary, write_secret
+from service.private_files import write_private
+from service.redis_server import KEEPING, server_binary
 from service.settings import load_settings
 
 CONFIGURATION = """\
@@ -39,6 +40,6 @@ def main(arguments: Sequence[str]) -> None:
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     values = {"bind": bind, "port": where.port or 6379, "password": password, "data_dir": data_dir.absolute()}
     configuration = data_dir / "redis.conf"
-    write_secret(configuration, CONFIGURATION.format(**values) + KEEPING)
+    write_private(configuration, CONFIGURATION.format(**values) + KEEPING)
     binary = server_binary()
     os.execv(binary, [binary, str(configuration)])

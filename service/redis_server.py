@@ -17,6 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from service.errors import Misconfigured, StoreUnavailable
+from service.private_files import write_private
 from service.processes import die_with_parent
 
 if TYPE_CHECKING:  # importing redis takes a third of a second, which `deltaq up` need not wait for
@@ -99,7 +100,7 @@ class RedisServer:
         self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.data_dir.chmod(0o700)
         text = CONFIGURATION.format(socket=self.socket, password=self._password, data_dir=self.data_dir.absolute())
-        write_secret(self.configuration, text + KEEPING)
+        write_private(self.configuration, text + KEEPING)
         return [server_binary(), str(self.configuration)]
 
     def start(self, *, deadline_s: float = 30.0) -> None:
@@ -142,14 +143,6 @@ class RedisServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
-
-
-def write_secret(path: Path, text: str) -> None:
-    """Write a new file for this user alone, from its first byte on."""
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
 
 
 def answers(url: str) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from service.embedded.plan import DRAIN_S, Part, Plan
 from service.errors import Misconfigured
+from service.private_files import write_private
 from service.ray_nodes import LOOPBACK_ENVIRONMENT
 from service.redis_server import RedisServer
 from service.settings import Settings
@@ -49,8 +50,8 @@ def deploy(settings: Settings, runtime_dir: Path) -> Deployment:
         parts.append(Part("redis", tuple(server.command())))
         redis_url = server.url
     if ray_address is None:
-        port, folder = free_port(LOOPBACK), runtime_dir / "ray"
-        token = write_token(runtime_dir / "ray-token")
+        port, folder, token = free_port(LOOPBACK), runtime_dir / "ray", str(runtime_dir / "ray-token")
+        write_private(Path(token), secrets.token_hex(32))  # by which Ray knows its own
         head = ("--loopback", f"--port={port}", f"--temp-dir={folder}", f"--slots={settings.workers}")
         parts.append(Part("ray-head", (*python, "service", "ray-head", *head)))
         ray_address = f"{LOOPBACK}:{port}"
@@ -93,14 +94,6 @@ def part_environment(settings: Settings, outside: Mapping[str, str]) -> dict[str
     for name in ("NO_PROXY", "no_proxy"):  # gRPC obeys them too
         environment[name] = ",".join(filter(None, (outside.get(name), *LOOPBACK_NAMES)))
     return environment
-
-
-def write_token(path: Path) -> str:
-    """A fresh secret by which Ray knows its own, in a file for this user alone; answers the path."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(secrets.token_hex(32))
-    return str(path)
 
 
 def usable_port(host: str, port: int) -> int:

@@ -18,7 +18,7 @@ from service import processes
 from service.embedded.deployment import Deployment, deploy
 from service.embedded.directories import locked_data_dir, remove, runtime_dir
 from service.embedded.readiness import is_ready, write_service_file
-from service.embedded.wakeups import Wakeups
+from service.embedded.signal_pipe import SignalPipe
 from service.settings import Settings, load_settings
 
 READY_POLL_S = 0.1
@@ -54,10 +54,10 @@ def run(deployment: Deployment, descriptors: tuple[int, ...]) -> int:
     processes.adopt_orphans()
     service_file = Path(deployment.plan.service_file)
     service_file.unlink(missing_ok=True)  # that of a run that was killed
-    with Wakeups(signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD) as wakeups:
+    with SignalPipe(signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD) as signals:
         try:
             keeper, lifeline = start_keeper(deployment, descriptors)
-            code = wait(deployment, keeper, wakeups)
+            code = wait(deployment, keeper, signals)
             os.close(lifeline)
             return code
         finally:
@@ -82,15 +82,15 @@ def start_keeper(deployment: Deployment, descriptors: tuple[int, ...]) -> tuple[
     return keeper, write_end
 
 
-def wait(deployment: Deployment, keeper: subprocess.Popen[bytes], wakeups: Wakeups) -> int:
+def wait(deployment: Deployment, keeper: subprocess.Popen[bytes], signals: SignalPipe) -> int:
     """Until a signal or the keeper's end; tells once when everything is ready."""
     ready = False
     while True:
-        came, _ = wakeups.wait(None if ready else READY_POLL_S)
+        came, _ = signals.wait(None if ready else READY_POLL_S)
         if (code := keeper_code(keeper)) is not None:
             return code or 1
         if came - {signal.SIGCHLD}:
-            return stop(keeper, wakeups)
+            return stop(keeper, signals)
         if not ready and is_ready(deployment.url):
             ready = True
             write_service_file(deployment)
@@ -108,12 +108,12 @@ def keeper_code(keeper: subprocess.Popen[bytes]) -> int | None:
     return None
 
 
-def stop(keeper: subprocess.Popen[bytes], wakeups: Wakeups) -> int:
+def stop(keeper: subprocess.Popen[bytes], signals: SignalPipe) -> int:
     """Have the keeper end all in good order; a second signal, or too long a time, ends it hard."""
     keeper.terminate()
     deadline = time.monotonic() + STOP_S
     while (left := deadline - time.monotonic()) > 0:
-        came, _ = wakeups.wait(left)
+        came, _ = signals.wait(left)
         if keeper_code(keeper) is not None or came - {signal.SIGCHLD}:
             break
     return 0

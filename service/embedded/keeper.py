@@ -18,7 +18,7 @@ from pathlib import Path
 from service import processes
 from service.embedded.directories import remove
 from service.embedded.plan import DRAIN_S, Part, Plan
-from service.embedded.wakeups import Wakeups
+from service.embedded.signal_pipe import SignalPipe
 
 FIRST_DELAY_S, LONGEST_DELAY_S = 0.05, 2.0
 SETTLED_S = 10.0  # a part that has lived so long starts anew with the first delay
@@ -68,8 +68,8 @@ class Kept:
 class Keeper:
     """Runs a plan until it is told to stop, its foreground process is gone, or a part cannot work as it is set up."""
 
-    def __init__(self, plan: Plan, wakeups: Wakeups) -> None:
-        self._wakeups = wakeups
+    def __init__(self, plan: Plan, signals: SignalPipe) -> None:
+        self._signals = signals
         self._folder = Path(plan.log_dir).parent
         Path(plan.log_dir).mkdir(mode=0o700, exist_ok=True)
         self._kept = [Kept(part, Path(plan.log_dir) / f"{part.name}.log") for part in plan.parts]
@@ -80,7 +80,7 @@ class Keeper:
             for kept in self._kept:
                 if kept.process is None and kept.due <= time.monotonic():
                     kept.start(self._folder)
-            came, whole = self._wakeups.wait(self._until_next())
+            came, whole = self._signals.wait(self._until_next())
             if not whole:
                 return 0
             if signal.SIGTERM in came:
@@ -120,7 +120,7 @@ class Keeper:
     def _await_end(self, asked: list[Kept], patience_s: float) -> None:
         deadline = time.monotonic() + patience_s
         while any(kept.process for kept in asked) and (left := deadline - time.monotonic()) > 0:
-            _, whole = self._wakeups.wait(left)
+            _, whole = self._signals.wait(left)
             if not whole:
                 return
             ended = dict(processes.reap())
@@ -155,9 +155,9 @@ def main(arguments: Sequence[str]) -> int:
     given = parser.parse_args(arguments)
     plan = Plan.read(given.plan)
     processes.adopt_orphans()
-    with Wakeups(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, lifeline=given.lifeline) as wakeups:
+    with SignalPipe(signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, lifeline=given.lifeline) as signals:
         try:
-            return Keeper(plan, wakeups).run()
+            return Keeper(plan, signals).run()
         finally:
             processes.end_descendants()
             Path(plan.service_file).unlink(missing_ok=True)

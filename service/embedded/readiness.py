@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from service.private_files import write_private
+
 if TYPE_CHECKING:
     from service.embedded.deployment import Deployment
 
@@ -33,8 +35,6 @@ def answers(url: str, path: str, timeout_s: float = 2.0) -> bool:
 
 def write_service_file(deployment: Deployment) -> None:
     """Say where the service is, to this user's tools alone; whole or not at all."""
-    path = Path(deployment.plan.service_file)
-    written = path.with_suffix(".new")
     text = json.dumps(
         {
             "url": deployment.url,
@@ -44,8 +44,4 @@ def write_service_file(deployment: Deployment) -> None:
             "ray_token_path": deployment.ray_token_path,
         }
     )
-    written.unlink(missing_ok=True)
-    descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    written.replace(path)
+    write_private(Path(deployment.plan.service_file), text)

@@ -231,7 +231,7 @@ def test_many_streams_share_one_subscription(client: httpx.Client, submit: Submi
         assert subscriptions() == before > 0
         client.post(f"/v1/jobs/{job_id}/cancel")
     assert one.ids() == two.ids() == three.ids()
-    wait_until(lambda: services.wakeups.readers == 0)
+    wait_until(lambda: services.listener.readers == 0)
 
 
 def test_a_client_that_goes_away_leaves_nothing_behind(
@@ -250,8 +250,8 @@ def test_a_client_that_goes_away_leaves_nothing_behind(
                 one = sockets.enter_context(socket.create_connection((address.hostname or "", address.port or 0)))
                 one.sendall(asked)
                 assert one.recv(20).startswith(b"HTTP/1.1 200")
-            wait_until(lambda: services.wakeups.readers == count)
-        wait_until(lambda: services.wakeups.readers == 0)
+            wait_until(lambda: services.listener.readers == count)
+        wait_until(lambda: services.listener.readers == 0)
 
     leave(50)  # threads, connections and buffers that stay for good
     gc.collect()

@@ -22,14 +22,14 @@ RECONNECT_S = 0.5
 log = structlog.get_logger()
 
 
-class Wakeups:
+class HintListener:
     """Wakes asyncio readers from a thread that holds the process's one subscription."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._readers: dict[str, set[asyncio.Event]] = {}  # changed by the event loop alone
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._listen, name="wakeups", daemon=True)
+        self._thread = threading.Thread(target=self._listen, name="hints", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @property

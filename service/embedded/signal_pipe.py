@@ -8,7 +8,7 @@ import signal
 from types import TracebackType
 
 
-class Wakeups:
+class SignalPipe:
     """From its start to its end, the signals given are noted here and do nothing else.
 
     `lifeline` is the read end of a pipe; `wait` answers whether its other end is still held.
@@ -19,7 +19,7 @@ class Wakeups:
         self._lifeline = lifeline
         self._pipe = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
-    def __enter__(self) -> Wakeups:
+    def __enter__(self) -> SignalPipe:
         signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
         for number in self._numbers:
             signal.signal(number, lambda *_: None)
