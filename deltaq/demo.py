@@ -104,7 +104,7 @@ def _result(job: Job, *, start_s: float) -> dict[str, dict[str, Any]]:
             "workers": job.result.get("workers_used"),
         },
         "where the time went, in seconds": {
-            **({"setting up the environment": float(setup_s)} if setup_s else {}),
+            **({"setting up the environment": round(float(setup_s), 2)} if setup_s else {}),
             "starting the service": round(start_s, 2),
             "waiting in the queue": seconds_between(record.created_at, record.started_at),
             "training": seconds_between(record.started_at, record.finished_at),

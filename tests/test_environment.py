@@ -75,6 +75,30 @@ def test_the_locks_hold_no_address_of_a_machine() -> None:
             assert wrong not in text, f"{lock.name}: {wrong}"
 
 
+# Stands for what sets up: takes a moment, and makes a uv that installs nothing and a demo that shows what it is told.
+SETUP = """#!/bin/sh
+mkdir -p "$1/bin"
+printf '#!/bin/sh\nsleep 0.2\n' > "$1/bin/uv"
+printf '#!/bin/sh\necho "setup ${DELTAQ_SETUP_S-none}"\n' > "$1/bin/deltaq"
+chmod +x "$1/bin/uv" "$1/bin/deltaq"
+"""
+
+
+def test_make_demo_tells_the_demo_what_the_set_up_took_when_there_was_one(tmp_path: Path) -> None:
+    for name in ("Makefile", "requirements-uv.lock", "requirements.lock", "pyproject.toml", "deltaq/__init__.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    (tmp_path / ".ci").mkdir()
+    script(tmp_path / ".ci" / "environment", SETUP)
+    kept = {name: value for name, value in os.environ.items() if "MAKE" not in name}
+    first, second = (
+        subprocess.run(["make", "demo"], cwd=tmp_path, env=kept, capture_output=True, text=True, check=True, timeout=60)
+        for _ in range(2)
+    )
+    assert 0.4 <= float(first.stdout.removeprefix("setup ")) < 60
+    assert second.stdout == "setup none\n"
+
+
 @pytest.mark.parametrize("given", ["", "inner.example", "inner.example,localhost,127.0.0.1,::1"])
 def test_make_asks_no_proxy_for_loopback(given: str) -> None:
     kept = {name: value for name, value in os.environ.items() if "MAKE" not in name}
