@@ -93,6 +93,12 @@ class DatasetRecords:
         text = self._store.command("HGET", key("dataset", dataset_id, "prepared"), preparation)
         return None if text is None else strict_json.decode(text)
 
+    def forget_prepared(self, dataset_id: str, preparation: str, reference: Mapping[str, Any]) -> bool:
+        """Forget a reference whose files are lost; False where another one is recorded by now, or none."""
+        text = strict_json.encode(dict(reference))
+        (forgotten,) = self._store.run("forget_prepared", dataset=dataset_id, preparation=preparation, reference=text)
+        return bool(forgotten == 1)
+
     def _one(self, script: str, **arguments: str) -> Document:
         document: Document = strict_json.decode(self._store.run(script, **arguments)[0])
         return document

@@ -23,14 +23,18 @@ from pyarrow import parquet
 
 from service.artifacts import Artifacts
 from service.builtin import install_builtins
+from service.dataset_records import DatasetRecords
 from service.datasets import Column, Dataset
-from service.errors import DataMissing
+from service.errors import DataMissing, StoreUnavailable
 from service.features import Numeric
 from service.partition import allot, part_rows, partition
-from service.preparation import fit_scale, preparation_key, prepare
+from service.preparation import preparation_key, prepare
+from service.prepared_arrays import fit_scale
 from service.redis_server import RedisServer
 from service.resolution import resolve
 from service.spec import DataSpec, JobSpec
+from service.store import Store
+from service.uploads import delete_dataset
 from tests.service.data_room import DataRoom, builtin_dataset
 
 
@@ -212,6 +216,52 @@ class TestOnceForAll:
             data_room.prepare(wine)
         assert not any("prepared" in path for path in data_room.files())
 
+    @pytest.mark.parametrize("lost", ["transform.json", "x_train.npy", "y_validation.npy", ""])
+    def test_what_is_lost_is_built_again_with_the_same_bits(
+        self, data_room: DataRoom, wine: Dataset, lost: str
+    ) -> None:
+        first = data_room.prepare(wine)
+        before = first.open()
+        if lost:
+            data_room.artifacts.delete(f"{first.files.folder}/{lost}")
+        else:
+            data_room.artifacts.delete_folder(first.files.folder)
+        second = data_room.prepare(wine)
+        assert second.files.folder != first.files.folder
+        assert second.transform == first.transform
+        for name, array in vars(second.open()).items():
+            assert array.tobytes() == vars(before)[name].tobytes()
+        assert data_room.prepare(wine) == second
+
+    def test_what_is_swept_before_it_is_recorded_is_built_again(
+        self, data_room: DataRoom, wine: Dataset, store: Store
+    ) -> None:
+        losing = Losing(store, data_room.artifacts, times=1)
+        data_room.records = losing
+        prepared = data_room.prepare(wine)
+        assert losing.times == 0
+        assert len(prepared.open().x_train) == 142
+
+    def test_a_store_that_keeps_nothing_is_unavailable(self, data_room: DataRoom, wine: Dataset, store: Store) -> None:
+        data_room.records = Losing(store, data_room.artifacts, times=1000)
+        with pytest.raises(StoreUnavailable, match=f"data set {wine.id} was lost 3 times"):
+            data_room.prepare(wine)
+
+    def test_a_data_set_deleted_while_it_is_prepared_is_missing(self, data_room: DataRoom) -> None:
+        dataset, _ = data_room.add(b"x,y\n" + b"1,0\n2,1\n" * 10)
+        calls = 0
+
+        def delete_on_the_way() -> None:
+            nonlocal calls
+            calls += 1
+            if calls == 5:
+                delete_dataset(data_room.records, data_room.artifacts, data_room.tenant, dataset.id)
+
+        with pytest.raises(DataMissing, match=dataset.id):
+            data_room.prepare(dataset, check=delete_on_the_way)
+        assert calls > 5
+        assert data_room.files() == set()
+
     def test_a_check_may_break_it_off_between_any_two_pieces(self, data_room: DataRoom, wine: Dataset) -> None:
         before = data_room.files()
         calls = count_checks(data_room, wine, {"data": {"split_seed": 1}})
@@ -224,6 +274,21 @@ class TestOnceForAll:
             assert data_room.files() == kept
         assert not list(data_room.settings.cache_path.glob("*"))
         assert count_checks(data_room, wine) == calls
+
+
+class Losing(DatasetRecords):
+    """Records under which the files of a preparation are swept just before it is recorded, so many times."""
+
+    def __init__(self, store: Store, artifacts: Artifacts, times: int) -> None:
+        super().__init__(store)
+        self.times = times
+        self._artifacts = artifacts
+
+    def record_prepared(self, dataset_id: str, preparation: str, reference: Mapping[str, Any]) -> dict[str, Any]:
+        if self.times:
+            self.times -= 1
+            self._artifacts.delete_folder(reference["folder"])
+        return super().record_prepared(dataset_id, preparation, reference)
 
 
 def count_checks(

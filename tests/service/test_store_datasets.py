@@ -92,6 +92,20 @@ def test_the_first_preparation_recorded_holds(rooms: Rooms) -> None:
     assert rooms.datasets.prepared(made["id"], "split 0") == {"path": "a"}
 
 
+def test_only_the_preparation_that_was_lost_is_forgotten(rooms: Rooms) -> None:
+    made, _ = rooms.datasets.create(document("d"), "identity")
+    lost, kept = {"path": "a", "format": 1}, {"path": "b", "format": 1}
+    assert not rooms.datasets.forget_prepared(made["id"], "split 0", lost)
+    rooms.datasets.record_prepared(made["id"], "split 0", lost)
+    rooms.datasets.record_prepared(made["id"], "split 1", lost)
+    assert not rooms.datasets.forget_prepared(made["id"], "split 0", kept)
+    assert rooms.datasets.forget_prepared(made["id"], "split 0", lost)
+    assert rooms.datasets.record_prepared(made["id"], "split 0", kept) == kept
+    assert not rooms.datasets.forget_prepared(made["id"], "split 0", lost)  # the same, twice or late
+    assert rooms.datasets.prepared(made["id"], "split 0") == kept
+    assert rooms.datasets.prepared(made["id"], "split 1") == lost
+
+
 def test_the_list_joins_ones_own_and_everybodys_newest_first(rooms: Rooms) -> None:
     owners = ["ada", None, "ada", "bob", None, "ada", "ada"]
     made = [rooms.datasets.create(document(f"d{number}", owner), "i")[0] for number, owner in enumerate(owners)]
