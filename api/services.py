@@ -47,16 +47,16 @@ class Services:
         """Put the parts together. Raises: Misconfigured."""
         store = _store(settings.redis_url)
         jobs, datasets, artifacts = Jobs(store), DatasetRecords(store), Artifacts(settings.artifacts_url)
-        listener = HintListener(store)
+        queue, listener = Queue(store), HintListener(store)
         return cls(
             settings=settings,
             store=store,
             jobs=jobs,
-            queue=Queue(store),
+            queue=queue,
             datasets=datasets,
             artifacts=artifacts,
             models=ModelStore(ModelRecords(store), artifacts),
-            submission=Submission(jobs, datasets, settings.max_job_bytes),
+            submission=Submission(jobs, datasets, queue, settings.max_job_bytes),
             listener=listener,
             follower=JobFollower(jobs, Events(store), listener, CapacityLimiter(READERS)),
             upload_limiter=CapacityLimiter(UPLOADS),

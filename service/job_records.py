@@ -50,9 +50,11 @@ class Jobs:
         dataset: DatasetIdentity,
         warnings: Sequence[str] = (),
         idempotency: Idempotency | None = None,
+        slots: int | None = None,
     ) -> tuple[Job, bool]:
         """Queue a job whose spec has every auto resolved; the same Idempotency-Key and request give the job made first.
 
+        It gets at most `slots` workers, and as many as its spec allows where none are given.
         Returns the job, and whether it was created now.
         Raises: UnknownDataset; IdempotencyConflict; StoreUnavailable, then nothing or all of it has happened.
         """
@@ -66,7 +68,7 @@ class Jobs:
             sha256=dataset.sha256,
             priority=spec.priority,
             width=spec.workers.min,
-            max_slots=_most_slots(spec),
+            max_slots=slots or _most_slots(spec),
             tags=strict_json.encode(_tag_words(spec.tags)),
             warnings=strict_json.encode(list(warnings)),
             at=now(),

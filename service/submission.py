@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 from service import strict_json
 from service.dataset_records import DatasetRecords
 from service.datasets import Dataset
 from service.errors import DatasetNotFound, FieldError, InvalidSpec
+from service.gang_size import gang_size
 from service.job_records import Jobs
 from service.jobs import Job
+from service.queue import Queue
 from service.refusals import unknown_dataset
 from service.resolution import Resolution, resolve
 from service.spec import JobSpec
@@ -18,8 +21,9 @@ from service.spec import JobSpec
 class Submission:
     """The way of specs into the queue."""
 
-    def __init__(self, jobs: Jobs, datasets: DatasetRecords, max_job_bytes: int) -> None:
+    def __init__(self, jobs: Jobs, datasets: DatasetRecords, queue: Queue, max_job_bytes: int) -> None:
         self._jobs = jobs
+        self._queue = queue
         self._datasets = datasets
         self._max_job_bytes = max_job_bytes
 
@@ -34,7 +38,8 @@ class Submission:
             if made is not None:  # its data set may be gone by now: the answer stays the same
                 return made
         dataset, resolution = self._resolve(tenant, spec)
-        return self._jobs.accept(tenant, resolution.spec, dataset, resolution.warnings, idempotency)[0]
+        slots = gang_size(resolution)
+        return self._jobs.accept(tenant, resolution.spec, dataset, resolution.warnings, idempotency, slots)[0]
 
     def resolve(self, tenant: str, spec: JobSpec) -> Resolution:
         """Say what a job of this spec would be, every auto resolved; nothing is queued.
@@ -50,7 +55,15 @@ class Submission:
             raise unknown_dataset(spec.dataset) from None
         resolution = resolve(spec, dataset)
         self._check_size(resolution)
-        return dataset, resolution
+        return dataset, replace(resolution, warnings=[*resolution.warnings, *self._waits_for_slots(spec)])
+
+    def _waits_for_slots(self, spec: JobSpec) -> list[str]:
+        """A warning where the cluster has never room for the job as it is now."""
+        cluster = self._queue.cluster()
+        slots = sum(node["slots"] for node in cluster["nodes"]) if cluster else 0
+        if not cluster or spec.workers.min <= slots:
+            return []
+        return [f"workers.min is {spec.workers.min} and the cluster has {slots} slots: the job waits until it has more"]
 
     def _check_size(self, resolution: Resolution) -> None:
         if resolution.memory_bytes > self._max_job_bytes:

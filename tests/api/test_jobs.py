@@ -202,3 +202,16 @@ def test_a_network_that_no_worker_has_room_for_is_a_wrong_field(client: httpx.Cl
     assert pointers(body) == ["/network/hidden"]
     assert "DELTAQ_MAX_JOB_BYTES" in body["errors"][0]["allowed"]
     assert client.get("/v1/jobs").json()["items"] == []
+
+
+def test_a_job_wider_than_the_cluster_says_that_it_waits(
+    client: httpx.Client, services: Services, points: Dataset
+) -> None:
+    spec = {**SPEC, "batch_size": 64, "shards": 8, "workers": {"min": 8}}
+    assert client.post("/v1/jobs", json=spec).json()["warnings"] == []  # nothing is known of a cluster
+    epoch = services.queue.lead("leader", 5.0)
+    assert epoch is not None
+    services.queue.publish_cluster(epoch, {"nodes": [{"slots": 2}, {"slots": 3}]})
+    (warning,) = client.post("/v1/jobs", json=spec).json()["warnings"]
+    assert "workers.min is 8 and the cluster has 5 slots" in warning
+    assert client.post("/v1/jobs", json={**spec, "workers": {"min": 5}}).json()["warnings"] == []
