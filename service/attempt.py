@@ -1,8 +1,8 @@
 """One attempt at one job, from its claim to an end that is recorded: succeeded, failed, or off running by its flags.
 
 It reads the data, puts a parameter server and its workers together, goes on from the job's checkpoint, trains, keeps
-checkpoints and saves the model. Every write is under the attempt's lease. Knows no scheduling, and reaches Ray through
-its transport alone.
+checkpoints and saves the model; between any two pieces of that it stops where that is asked. Every write is under the
+attempt's lease. Knows no scheduling, and reaches Ray through its transport alone.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
 from service.artifacts import Artifacts
+from service.assembly import assemble
 from service.beat import Beat
-from service.checkpoints import CheckpointLost, restore_checkpoint, save_checkpoint
+from service.checkpointing import Checkpointing
+from service.checkpoints import CheckpointLost
 from service.dataset_records import DatasetRecords
 from service.datasets import Dataset
 from service.errors import (
@@ -30,16 +31,14 @@ from service.errors import (
     TrainingFailed,
     Unavailable,
 )
-from service.jobs import CheckpointRef, Job, Lease
+from service.jobs import Job, Lease
 from service.models import save_model
-from service.parameter_server import ParameterServer
 from service.preparation import PreparedData, prepare
-from service.queue import Level, Queue
+from service.queue import Queue
 from service.resolution import Resolution, resolve
 from service.settings import Settings
 from service.training import Training
 from workers.gradient_worker import Assignment, ShardComputer
-from workers.mlp.optimizers import SGD
 from workers.transport import Transport, WorkersLost
 from workers.transport.local import LocalTransport
 
@@ -51,7 +50,7 @@ Connect = Callable[[list[str], str, Assignment, dict[str, str]], Transport]
 
 
 class Interrupted(Exception):
-    """The training stops between two steps, to be gone on with or not: cancel, pause or drain."""
+    """The attempt stops here, to be gone on with or not: cancelled, paused or drained."""
 
 
 @dataclass(frozen=True)
@@ -79,16 +78,22 @@ class Attempt:
     """One attempt at one job; the observer of its training."""
 
     def __init__(self, equipment: Equipment, work: Work, draining: threading.Event) -> None:
-        self.settings, self.queue, self.artifacts = equipment.settings, equipment.queue, equipment.artifacts
-        self.records, self.connect, self.fingerprint = equipment.records, equipment.connect, equipment.fingerprint
-        self.draining = draining
+        self.equipment = equipment
+        self.queue, self.artifacts = equipment.queue, equipment.artifacts
         self.work, self.lease = work, work.lease
+        self.draining = draining
         self.training: Training | None = None
-        self.transport: Transport | None = None
         self.workers_used = 1
-        self.reference = work.job.checkpoint  # the newest checkpoint, which the record names
-        self.beat = Beat(self.queue, self.lease, self.settings.beat_s, self._progress)
-        self.saved = time.monotonic()
+        settings = equipment.settings
+        self.beat = Beat(self.queue, self.lease, settings.beat_s, self._progress)
+        self.checkpoints = Checkpointing(
+            self.artifacts,
+            self.beat,
+            self.lease,
+            equipment.fingerprint,
+            every_s=settings.checkpoint_s,
+            newest=work.job.checkpoint,
+        )
 
     def run(self) -> None:
         """Train to an end and record it: succeeded, failed, or off running by its flags.
@@ -97,14 +102,9 @@ class Attempt:
         """
         with self.beat:
             try:
-                self._train()
+                self._train_or_release()
             except LeaseLost:
                 raise
-            except Interrupted as stop:
-                self._release(str(stop))
-            except (WorkersLost, Unavailable) as lost:
-                time.sleep(PAUSE_S)  # what was not there may be back by then
-                self._release(f"attempt {self.work.job.attempt} ended: {lost}")
             except DeltaqError as failure:
                 self._fail(failure)
             except Exception as bug:
@@ -112,108 +112,109 @@ class Attempt:
                 self._fail(
                     TrainingFailed(f"{type(bug).__name__}: {bug}", hint="This is a fault in deltaq; see the log.")
                 )
+        self.checkpoints.sweep()
+
+    def _train_or_release(self) -> None:
+        try:
+            self._train()
+        except Interrupted as stop:
+            self._release(str(stop))
+        except (WorkersLost, Unavailable) as lost:
+            time.sleep(PAUSE_S)  # what was not there may be back by then
+            self._release(f"attempt {self.work.job.attempt} ended: {lost}")
 
     def _train(self) -> None:
-        job = self.work.job
+        given = self.equipment
         dataset = self._dataset()
-        resolution = resolve(job.spec, dataset)
-        prepared = prepare(resolution.spec, dataset, self.artifacts, self.records, self.settings.cache_path)
-        self._note_warnings(prepared)
-        training = self._assemble(resolution, prepared)
-        if self.reference is not None:
-            self._restore(training, self.reference)
+        resolution = resolve(self.work.job.spec, dataset)
+        prepared = prepare(
+            resolution.spec, dataset, self.artifacts, given.records, given.settings.cache_path, self.check
+        )
+        for warning in prepared.warnings:
+            self.beat.add_line("warning", warning)
+        self.check()
+        training = assemble(resolution, prepared, self._connect)
+        self.workers_used = training.server.transport.workers
+        self.check()
+        self._restore(training)
         self.training = training
-        self.saved = time.monotonic()
-        self.after_step()  # something may have been asked of the job while its data was read
+        self.check()
         training.run(self)
         training.keep_best()
         self._succeed(training, resolution, prepared)
 
     def _dataset(self) -> Dataset:
-        name = self.work.job.spec.dataset
+        name, tenant = self.work.job.spec.dataset, self.work.job.tenant
         try:
-            return Dataset.from_document(self.beat.insist(lambda: self.records.get(self.work.job.tenant, name)))
+            return Dataset.from_document(self.beat.insist(lambda: self.equipment.records.get(tenant, name)))
         except DatasetNotFound as gone:
             raise DataMissing(
                 f"Data set {name} of this job is gone.", hint="Upload it again and submit a new job."
             ) from gone
 
-    def _assemble(self, resolution: Resolution, prepared: PreparedData) -> Training:
-        spec = resolution.spec
-        assert isinstance(spec.shards, int)
-        batch_size = resolution.train_rows if spec.batch_size == "full" else spec.batch_size
-        given = Assignment(resolution.architecture, prepared.files, batch_size, spec.shards, spec.seed, spec.shuffle)
+    def _connect(self, assignment: Assignment) -> Transport:
         if len(self.work.workers) == 1:
-            self.transport = LocalTransport(ShardComputer(given))
-        else:
-            self.transport = self.connect(self.work.workers, self.lease.token, given, self.fingerprint)
-        self.workers_used = self.transport.workers
-        rate = spec.optimizer
-        optimizer = SGD(float(rate.learning_rate or 0.0), rate.momentum, rate.nesterov, rate.weight_decay)
-        server = ParameterServer(resolution.architecture, optimizer, self.transport, spec.seed)
-        return Training(spec, server, resolution.train_rows, batch_size)
+            return LocalTransport(ShardComputer(assignment))
+        return self.equipment.connect(self.work.workers, self.lease.token, assignment, self.equipment.fingerprint)
 
-    def _restore(self, training: Training, reference: CheckpointRef) -> None:
-        """Go on from the checkpoint; begin again where other kernels wrote it: the bits would belong to neither."""
+    def _restore(self, training: Training) -> None:
+        """Go on from the newest checkpoint; where it cannot be continued to the same bits, begin again."""
         try:
-            if reference.fingerprint != self.fingerprint:
-                raise CheckpointLost("The checkpoint was written with other numeric kernels than this worker's")
-            restore_checkpoint(training, reference, self.artifacts)
+            self.checkpoints.restore(training)
         except CheckpointLost as lost:
             reason = f"{lost}; training begins again."
             self.beat.insist(lambda: self.queue.begin_again(self.lease, reason))
-            self._discard(reference)
-            self.reference = None
+            self.checkpoints.forget()
         else:
-            self._log("info", f"Going on from step {reference.step}.")
+            if training.steps_done:
+                self.beat.add_line("info", f"Going on from step {training.steps_done}.")
 
-    # The training's observer
+    # What is asked of it, between two pieces of work
+
+    def check(self) -> None:
+        """Stop where that is asked, with nothing kept. Raises: Interrupted; LeaseLost, or what ended the beat."""
+        asked = self._asked()
+        if asked is not None:
+            raise Interrupted(asked)
 
     def after_step(self) -> None:
-        """Obey what the beat brought, and keep a checkpoint when one is due."""
-        beat = self.beat
-        if beat.lost:
-            raise LeaseLost(f"Job {self.lease.job_id} has another owner.")
-        if beat.requested == "cancel":
-            raise Interrupted("cancelled")
-        if beat.requested == "pause" or self.draining.is_set():
-            self._save()
-            raise Interrupted("paused" if beat.requested == "pause" else "drained")
-        if time.monotonic() - self.saved >= self.settings.checkpoint_s:
-            self._save()
+        """Keep a checkpoint when one is due, or to stop with; stop where that is asked. Raises: as `check`."""
+        asked = self._asked()
+        if asked in ("paused", "drained") or (asked is None and self.checkpoints.due):
+            self._keep()
+        if asked is not None:
+            raise Interrupted(asked)
 
     def after_epoch(self, row: dict[str, Any]) -> None:
         """Hand the epoch's metrics to the beat."""
         self.beat.add_row(row)
 
-    def _save(self) -> None:
+    def _asked(self) -> Literal["cancelled", "paused", "drained"] | None:
+        self.beat.check()
+        if self.beat.requested == "cancel":
+            return "cancelled"
+        if self.beat.requested == "pause":
+            return "paused"
+        return "drained" if self.draining.is_set() else None
+
+    def _keep(self) -> None:
         training = self.training
         assert training is not None
-        training.count_seconds()
         try:
-            reference = save_checkpoint(training, self.lease, self.artifacts, self.fingerprint)
+            self.checkpoints.save(training)
         except StoreUnavailable as full:
-            self._log("warning", f"No checkpoint at step {training.steps_done}: {full.detail}")
-        else:
-            self.beat.flush()  # a checkpoint must not overtake the epochs before it
-            before = self.beat.insist(lambda: self.queue.record_checkpoint(self.lease, reference))
-            self.reference = reference
-            if before is not None and before.path != reference.path:
-                self._discard(before)
-        self.saved = time.monotonic()
+            self.beat.add_line("warning", f"No checkpoint at step {training.steps_done}: {full.detail}")
 
     # The ends
 
     def _succeed(self, training: Training, resolution: Resolution, prepared: PreparedData) -> None:
         self.beat.flush()
         result = self._result(training)
-        model = save_model(
-            self.work.job, self.lease, result, training.server.parameters, resolution, prepared, self.artifacts
-        )
+        parameters = training.server.parameters
+        model = save_model(self.work.job, self.lease, result, parameters, resolution, prepared, self.artifacts)
         result = {**result, "model_id": model["id"]}
         self.beat.insist(lambda: self.queue.succeed(self.lease, result, model))
-        if self.reference is not None:
-            self._discard(self.reference)
+        self.checkpoints.forget()
 
     def _result(self, training: Training) -> dict[str, Any]:
         state = training.state
@@ -221,7 +222,7 @@ class Attempt:
         metrics = {name: value for name, value in (kept or {}).items() if name.endswith(("_loss", "_accuracy"))}
         return {
             "weights_sha256": training.server.parameters.sha256(),
-            "fingerprint": self.fingerprint,
+            "fingerprint": self.equipment.fingerprint,
             "seconds": state.seconds,
             "workers_used": self.workers_used,
             "epochs": state.epoch,
@@ -232,7 +233,13 @@ class Attempt:
         }
 
     def _fail(self, failure: DeltaqError) -> None:
-        self.beat.flush()
+        """Record the failure, whatever else cannot be: a job that fails unrecorded would be claimed without end."""
+        try:
+            self.beat.flush()
+        except LeaseLost:
+            raise
+        except Exception:
+            log.exception("what the job had reached is not recorded", job=self.lease.job_id)
         self.beat.insist(lambda: self.queue.fail(self.lease, failure))
 
     def _release(self, reason: str) -> None:
@@ -241,15 +248,3 @@ class Attempt:
 
     def _progress(self) -> dict[str, Any] | None:
         return None if self.training is None else self.training.progress()
-
-    def _note_warnings(self, prepared: PreparedData) -> None:
-        for warning in prepared.warnings:
-            self._log("warning", warning)
-
-    def _log(self, level: Level, message: str) -> None:
-        self.beat.insist(lambda: self.queue.log(self.lease, level, message))
-
-    def _discard(self, reference: CheckpointRef) -> None:
-        """Delete a file that no record names any more; where that fails, it is swept with the other leftovers."""
-        with suppress(StoreUnavailable):
-            self.artifacts.delete(reference.path)

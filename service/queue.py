@@ -140,13 +140,16 @@ class Queue:
 
     # The runner
 
-    def beat(self, lease: Lease, progress: Mapping[str, Any] | None = None) -> Requested | None:
-        """Renew the lease, write the progress where there is news, and learn what is asked of the job.
+    def beat(
+        self, lease: Lease, progress: Mapping[str, Any] | None = None, *, announce: bool = True
+    ) -> Requested | None:
+        """Renew the lease, write the progress if it is given, and learn what is asked of the job.
 
+        The progress is shown to who watches as well where it is to be announced: each event pushes out an older one.
         Raises: LeaseLost.
         """
         text = None if progress is None else strict_json.encode(dict(progress))
-        return _requested(self._held("beat", lease, progress=text)[0])
+        return _requested(self._held("beat", lease, progress=text, announce=1 if announce else None)[0])
 
     def record_epochs(self, lease: Lease, rows: Sequence[Mapping[str, Any]]) -> int:
         """Record the metrics of epochs (`row["epoch"]`, from 1) that follow one another; what is there already stays.

@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
--- Renew a lease, write the job's progress where there is news, bring back what is asked of it.
--- job, token, progress (JSON, or none)
+-- Renew a lease, write the job's progress, bring back what is asked of it.
+-- job, token, progress (JSON, or none), announce (or none: the record has the progress, but no event says so)
 -- Answers {'' | cancel | pause}.
 
 local job = find_job(arg.job)
@@ -9,6 +9,6 @@ if not holds_lease(job, arg.token) then return refuse('lease_lost', arg.job, 'be
 redis.call('HINCRBY', job.key, 'beat', 1)
 if arg.progress then
   redis.call('HSET', job.key, 'progress', arg.progress)
-  emit(job, 'progress', arg.progress)
+  if arg.announce then emit(job, 'progress', arg.progress) end
 end
 return ok(job.requested)
