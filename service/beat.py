@@ -131,8 +131,8 @@ class Beat:
                 self._lost = True
                 return
             except Exception as failure:
-                log.exception("the beat failed", job=self._lease.job_id)
                 self._failure = failure
+                log.exception("the beat failed", job=self._lease.job_id)
                 return
 
     def _once(self, *, last: bool = False) -> None:

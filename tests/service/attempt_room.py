@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 
 from service.artifacts import Artifacts
 from service.attempt import Attempt, Equipment, Work
+from service.beat import Beat
 from service.builtin import install_builtins
 from service.dataset_records import DatasetRecords
 from service.datasets import Dataset
@@ -37,6 +38,15 @@ STEPS = 16  # 4 epochs of 120 rows in mini-batches of 32
 Disturb = Callable[["ObservedAttempt"], None]
 
 
+def ended(beat: Beat) -> bool:
+    """Whether it says that it goes on no more."""
+    try:
+        beat.check()
+    except Exception:
+        return True
+    return False
+
+
 class ObservedArtifacts(Artifacts):
     """Says before a file is written that it will be."""
 
@@ -54,6 +64,7 @@ class ObservedAttempt(Attempt):
     """
 
     def __init__(self, room: AttemptRoom, claimed: ClaimedJob, disturb: Mapping[str | int, Disturb]) -> None:
+        self.room = room
         self.passed: list[str | int] = []
         self.lease_at_work = claimed.lease
         self._disturb = disturb

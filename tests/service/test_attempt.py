@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from redis.exceptions import ResponseError
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 import service.attempt
 from service.builtin import builtin_id
@@ -17,12 +19,19 @@ from service.errors import LeaseLost
 from service.jobs import Job, JobStatus
 from service.redis_server import RedisServer
 from service.store import Store, key
-from tests.service.attempt_room import STEPS, AttemptRoom, Disturb, ObservedAttempt
+from tests.service.attempt_room import STEPS, AttemptRoom, Disturb, ObservedAttempt, ended
 from tests.service.families import until
 from workers.transport import WorkersLost
 
 PLACES: list[str | int] = ["begun", "prepared", "connected", 1, 6, 8]
 FLAGGED = {"cancel": "cancelled", "pause": "paused", "drain": "queued"}
+
+
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[list[EventDict]]:
+    """What the processes' own log got."""
+    with capture_logs() as lines:
+        yield lines
 
 
 @pytest.fixture
@@ -71,13 +80,13 @@ def test_it_trains_to_a_model_and_leaves_no_checkpoint(room: AttemptRoom) -> Non
     assert undisturbed(room, seed=1) != weights(job)
 
 
-def test_a_checkpoint_after_each_step_changes_no_bit_and_leaves_one_file_at_most(store: Store, tmp_path: Path) -> None:
+def test_a_checkpoint_after_each_step_changes_no_bit_and_leaves_no_file(store: Store, tmp_path: Path) -> None:
     room = AttemptRoom(store, tmp_path, checkpoint_s=0.0)
-    seen: list[int] = []
+    seen: set[int] = set()
 
     def look(attempt: ObservedAttempt) -> None:
         until(lambda: len(room.files("checkpoints")) > 0, "a checkpoint")
-        seen.append(len(room.files("checkpoints")))
+        seen.add(len(room.files("checkpoints")))
 
     room.submit()
     job = room.run(dict.fromkeys(range(2, STEPS + 1), look))
@@ -174,7 +183,7 @@ def test_a_lost_lease_stops_it_within_a_step_and_it_writes_nothing_more(
     def take_away(attempt: ObservedAttempt) -> None:
         room.take_away(attempt.lease_at_work)
         seen.update(state(attempt.lease_at_work.job_id))
-        until(lambda: not attempt.beat._thread.is_alive(), "the end of its beat")
+        until(lambda: ended(attempt.beat), "the end of its beat")
 
     attempt = room.attempt({place: take_away})
     with pytest.raises(LeaseLost):
@@ -224,13 +233,13 @@ def test_without_workers_it_goes_back_into_the_queue(room: AttemptRoom, monkeypa
 def wreck_the_record(attempt: ObservedAttempt) -> None:
     """Make what the beat writes next fail in a way that nobody foresaw."""
     rows = key("job", attempt.lease_at_work.job_id, "metrics")
-    attempt.queue._store.command("DEL", rows)
-    attempt.queue._store.command("SET", rows, "no list")
+    attempt.room.rooms.store.command("DEL", rows)
+    attempt.room.rooms.store.command("SET", rows, "no list")
 
 
 def lose_the_rows(attempt: ObservedAttempt) -> None:
     """Make what the beat writes next be refused: an epoch is left out."""
-    attempt.queue._store.command("DEL", key("job", attempt.lease_at_work.job_id, "metrics"))
+    attempt.room.rooms.store.command("DEL", key("job", attempt.lease_at_work.job_id, "metrics"))
 
 
 def raise_a_fault(attempt: ObservedAttempt) -> None:
@@ -256,7 +265,9 @@ FAULTS: dict[Disturb, tuple[str, str]] = {
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-def test_a_fault_fails_the_job_by_its_name_and_not_by_another_s(room: AttemptRoom, fault: Disturb) -> None:
+def test_a_fault_fails_the_job_by_its_name_and_not_by_another_s(
+    room: AttemptRoom, fault: Disturb, logged: list[EventDict]
+) -> None:
     room.submit()
     job = room.run({5: wait_for_rows(room), 7: fault})
     title, detail = FAULTS[fault]
@@ -264,12 +275,14 @@ def test_a_fault_fails_the_job_by_its_name_and_not_by_another_s(room: AttemptRoo
     assert job.error is not None
     assert job.error["title"] == title
     assert detail in job.error["detail"]
+    assert {line["log_level"] for line in logged} == {"error"}
+    assert {line["job"] for line in logged} == {job.id}
     assert room.rooms.queue.running() == []
 
 
 def test_a_fault_of_the_beat_ends_the_training_within_a_step(room: AttemptRoom) -> None:
     def wait_for_the_end(attempt: ObservedAttempt) -> None:
-        until(lambda: not attempt.beat._thread.is_alive(), "the end of its beat")
+        until(lambda: ended(attempt.beat), "the end of its beat")
         with pytest.raises(ResponseError):
             attempt.beat.check()
 

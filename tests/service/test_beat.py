@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,16 +10,26 @@ from pathlib import Path
 import orjson
 import pytest
 from redis.exceptions import ResponseError
+from structlog.testing import capture_logs
+from structlog.typing import EventDict
 
 from service.beat import ROWS_AT_ONCE, Beat
 from service.errors import LeaseLost
 from service.jobs import CheckpointRef, JobStatus, Lease
 from service.redis_server import RedisServer
 from service.store import Store, key
+from tests.service.attempt_room import ended
 from tests.service.families import until
 from tests.service.rooms import Rooms
 
 INTERVAL_S = 0.01
+
+
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[list[EventDict]]:
+    """What the processes' own log got."""
+    with capture_logs() as lines:
+        yield lines
 
 
 def silent() -> None:
@@ -53,9 +64,7 @@ def test_it_renews_the_lease_by_itself_and_brings_back_what_is_asked(rooms: Room
         until(lambda: beat.requested is None, "the pause taken back")
         rooms.jobs.request(rooms.tenant, lease.job_id, "cancel")
         until(lambda: beat.requested == "cancel", "the cancellation")
-    after = beats(rooms)
-    assert beats(rooms) == after
-    assert not beat._thread.is_alive()
+    assert f"beat-{lease.job_id}" not in {thread.name for thread in threading.enumerate()}
 
 
 def test_rows_and_lines_arrive_in_order_and_each_once(rooms: Rooms) -> None:
@@ -125,7 +134,7 @@ def test_a_lease_that_is_another_s_ends_it_and_nothing_is_written(rooms: Rooms) 
     with beating(rooms, lease) as beat:
         until(lambda: beats(rooms) > 0, "a beat")
         rooms.queue.expire(lease, 1, beat=None, reason="taken away")
-        until(lambda: not beat._thread.is_alive(), "its end")
+        until(lambda: ended(beat), "its end")
         assert rooms.claim().job.id == lease.job_id
         with pytest.raises(LeaseLost, match=lease.job_id):
             beat.check()
@@ -148,16 +157,17 @@ def test_insisting_learns_of_a_lost_lease_too(rooms: Rooms) -> None:
         beat.check()
 
 
-def test_what_else_ends_it_is_kept_and_said(rooms: Rooms) -> None:
+def test_what_else_ends_it_is_kept_and_said(rooms: Rooms, logged: list[EventDict]) -> None:
     lease = rooms.start()
     rooms.store.command("SET", key("job", lease.job_id, "metrics"), "no list")
     with beating(rooms, lease) as beat:
         beat.add_row({"epoch": 1})
-        until(lambda: not beat._thread.is_alive(), "its end")
+        until(lambda: ended(beat), "its end")
         with pytest.raises(ResponseError, match="WRONGTYPE"):
             beat.check()
         with pytest.raises(ResponseError, match="WRONGTYPE"):
             beat.flush()
+    assert [(line["event"], line["job"]) for line in logged] == [("the beat failed", lease.job_id)]
 
 
 class TestRedisAway:
