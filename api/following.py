@@ -32,15 +32,16 @@ class JobFollower:
     async def open(self, tenant: str, job_id: str, last_event_id: str | None) -> AsyncGenerator[bytes, None] | None:
         """Return the stream after an event; None where that was the last event of an ended job.
 
+        Where events between are no longer kept, or the event is later than all there are, a snapshot comes first.
         Raises: JobNotFound; InvalidRequest when the id is not an event's.
         """
         await to_thread.run_sync(self.jobs.get, tenant, job_id, limiter=self.limiter)
         after = last_event_id or BEGINNING
         part = await self._read(job_id, after)
-        if _place(after) > _place(part.last_id):  # an event that this store does not have: begin again
-            after = BEGINNING
-            part = await self._read(job_id, after)
-        if _place(after) == _place(part.last_id) and part.status.terminal:
+        if _place(after) > _place(part.last_id):  # of an event that this store has lost, or never had
+            after = part.last_id
+            part = replace(part, missed=True)
+        elif _place(after) == _place(part.last_id) and part.status.terminal:
             return None
         return self._stream(tenant, job_id, after, part)
 
@@ -50,7 +51,7 @@ class JobFollower:
             while not self.listener.closed:
                 try:
                     if part.missed:
-                        yield await self._snapshot(tenant, job_id)
+                        yield await self._snapshot(tenant, job_id, after)
                     for event in part.events:
                         yield frame(event.type, event.data, event.id)
                         after = event.id
@@ -70,10 +71,10 @@ class JobFollower:
     async def _read(self, job_id: str, after: str) -> EventSlice:
         return await to_thread.run_sync(self.events.read, job_id, after, limiter=self.limiter)
 
-    async def _snapshot(self, tenant: str, job_id: str) -> bytes:
-        """Write the job as it is; without an id, so that a client that breaks off here asks from the same place."""
+    async def _snapshot(self, tenant: str, job_id: str, after: str) -> bytes:
+        """Write the job as it is; its id is the place to ask from for who breaks off here."""
         job = await to_thread.run_sync(self.jobs.get, tenant, job_id, limiter=self.limiter)
-        return frame("snapshot", dumps(job_json(job)).decode())
+        return frame("snapshot", dumps(job_json(job)).decode(), after)
 
 
 async def _woken(woken: asyncio.Event, timeout_s: float) -> bool:

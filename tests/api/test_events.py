@@ -170,8 +170,27 @@ def test_the_last_event_of_a_living_job_waits_for_more(
     assert follower.statuses() == ["running", "succeeded"]
 
 
-def test_an_id_that_this_store_never_gave_begins_again(client: httpx.Client, ended: str) -> None:
-    assert len(read_to_end(client, ended, "99999999999999-0")) == 6
+FUTURE = "99999999999999-0"
+
+
+def test_an_id_later_than_all_events_of_an_ended_job_gives_a_snapshot_and_the_end(
+    client: httpx.Client, ended: str
+) -> None:
+    (snapshot,) = read_to_end(client, ended, FUTURE)
+    assert snapshot.type == "snapshot"
+    assert strict(snapshot.data.encode()) == client.get(f"/v1/jobs/{ended}").json()
+    again = client.get(f"/v1/jobs/{ended}/events", headers={"Last-Event-ID": snapshot.id or ""})
+    assert again.status_code == 204  # else a browser would come back for ever
+
+
+def test_an_id_later_than_all_events_of_a_living_job_gives_a_snapshot_and_what_comes(
+    client: httpx.Client, submit: Submit, claim: Claim, services: Services
+) -> None:
+    job_id = submit()["id"]
+    with followed(client, job_id, **{"Last-Event-ID": FUTURE}) as follower:
+        wait_until(lambda: [event.type for event in follower.received] == ["retry", "snapshot"])
+        succeed(services, claim())
+    assert follower.statuses() == ["running", "succeeded"]
 
 
 @pytest.mark.parametrize("event_id", ["x", "1-2-3", "-1", "1-", "1e3-0", "9" * 30, "0x1-0", "9" * 101])
@@ -186,17 +205,17 @@ def test_older_than_what_is_kept_begins_with_a_snapshot(
 ) -> None:
     job_id = submit()["id"]
     claimed = claim()
-    first = services.follower.events.read(job_id).events[0].id
-    for epoch in range(1, 2102):
-        services.queue.record_epoch(claimed.lease, {"epoch": epoch})
+    services.queue.record_epochs(claimed.lease, [{"epoch": epoch} for epoch in range(1, 501)])
+    early = services.follower.events.read(job_id).events
+    services.queue.record_epochs(claimed.lease, [{"epoch": epoch} for epoch in range(501, 3001)])
     succeed(services, claimed)
-    snapshot, *rest = read_to_end(client, job_id, first)
-    assert snapshot.type == "snapshot"
-    assert snapshot.id is None  # who breaks off here must ask from the same place again
-    assert strict(snapshot.data.encode()) == client.get(f"/v1/jobs/{job_id}").json()
-    assert len(rest) >= 2000
-    assert all(event.type != "snapshot" for event in rest)
-    assert [event.type for event in read_to_end(client, job_id, rest[0].id)].count("snapshot") == 0
+    for last in (None, "1", "1-0", early[0].id, early[-1].id):
+        snapshot, *rest = read_to_end(client, job_id, last)
+        assert snapshot.type == "snapshot"
+        assert snapshot.id == (last or "0-0")  # who breaks off here asks from the same place again
+        assert strict(snapshot.data.encode()) == client.get(f"/v1/jobs/{job_id}").json()
+        assert [event.type for event in rest] == ["metrics"] * 1999 + ["status"]
+    assert read_to_end(client, job_id, rest[0].id) == rest[1:]
 
 
 def test_a_failed_job_that_is_retried_is_followed_to_its_second_end(
