@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,18 @@ pytestmark = pytest.mark.timeout(240)
 
 
 class Up:
-    """A running service and what its file says of it."""
+    """A service on one data directory, started as often as tests end it, and what its file says of it."""
 
-    def __init__(self, folder: Path) -> None:
+    family: Family
+
+    def __init__(self, folder: Path, families: ExitStack) -> None:
+        self._folder, self._families = folder, families
         self.data_dir = folder / "data"
         self.file = self.data_dir / "service.json"
-        arguments = ("-m", "service", "up", "--port=0", f"--data-dir={self.data_dir}", "--workers=2")
-        self.family = Family(*arguments, folder=folder)
 
-    def wait(self) -> None:
+    def start(self) -> None:
+        arguments = ("-m", "service", "up", "--port=0", f"--data-dir={self.data_dir}", "--workers=1")
+        self.family = self._families.enter_context(Family(*arguments, folder=self._folder))
         until(lambda: self.file.exists() or self.family.process.poll() is not None, "ready", READY_S)
         assert self.file.exists(), self.family.said()
         self.where: dict[str, Any] = json.loads(self.file.read_text())
@@ -46,25 +50,23 @@ class Up:
 
 
 @pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    service = Up(tmp_path_factory.mktemp("up"))
-    with service.family:
-        service.wait()
-        yield service
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    with ExitStack() as families:
+        yield Up(tmp_path_factory.mktemp("up"), families)
 
 
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Up]:
-    service = Up(tmp_path)
-    with service.family:
-        service.wait()
-        yield service
+def up(service: Up) -> Up:
+    """The service, running: started, or started again on the same data where a test has ended it."""
+    if not service.file.exists():
+        service.start()
+    return service
 
 
 def test_it_says_where_it_is_to_this_user_alone(up: Up) -> None:
     assert list(up.where) == ["url", "pid", "redis_url", "ray_address", "ray_token_path"]
     assert up.where["pid"] == up.family.process.pid
-    assert f"deltaq is ready at {up.where['url']}" in up.family.said()
+    until(lambda: f"deltaq is ready at {up.where['url']}" in up.family.said(), "it is said")
     assert up.data_dir.stat().st_mode & 0o777 == up.runtime_dir.stat().st_mode & 0o777 == 0o700
     for path in (
         up.file,
@@ -121,18 +123,16 @@ def test_sigterm_ends_it_within_two_seconds_and_leaves_nothing(up: Up) -> None:
     up.assert_nothing_left(shared_memory)
 
 
-def test_killed_it_leaves_no_process_and_starts_again(fresh: Up, tmp_path: Path) -> None:
+def test_killed_it_leaves_no_process_and_starts_again(up: Up) -> None:
     shared_memory = set(os.listdir("/dev/shm"))
-    fresh.family.process.kill()
-    fresh.family.process.wait()
-    fresh.assert_nothing_left(shared_memory)
-    again = Up(tmp_path)
-    with again.family:
-        again.wait()
+    up.family.process.kill()
+    up.family.process.wait()
+    up.assert_nothing_left(shared_memory)
+    up.start()
 
 
-def test_its_keeper_killed_it_leaves_no_process(fresh: Up) -> None:
+def test_its_keeper_killed_it_leaves_no_process(up: Up) -> None:
     shared_memory = set(os.listdir("/dev/shm"))
-    os.kill(fresh.family.pid_of("service keeper"), signal.SIGKILL)
-    assert fresh.family.process.wait(timeout=20) == 1
-    fresh.assert_nothing_left(shared_memory)
+    os.kill(up.family.pid_of("service keeper"), signal.SIGKILL)
+    assert up.family.process.wait(timeout=20) == 1
+    up.assert_nothing_left(shared_memory)
