@@ -6,9 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from service.errors import StoreUnavailable
-from service.queue import Queue
-
-STALE_S = 5.0  # the scheduler writes every second
+from service.queue import STALE_S, Queue
 
 
 @dataclass(frozen=True)

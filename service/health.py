@@ -8,8 +8,6 @@ from collections.abc import Sequence
 
 from service.settings import Settings, load_settings
 
-STALE_S = 30.0  # the scheduler says each second or so that it leads
-
 
 def main(arguments: Sequence[str]) -> int:
     """Answer 0 when the part is alive, 1 when it is not."""
@@ -35,7 +33,7 @@ def ray_answers(settings: Settings) -> bool:
 
 def scheduler_leads(settings: Settings) -> bool:
     """Whether a scheduler has lately said what it sees."""
-    from service.queue import Queue
+    from service.queue import STALE_S, Queue
     from service.store import Store
 
     cluster = Queue(Store(settings.redis_url or "")).cluster()

@@ -26,6 +26,7 @@ Level = Literal["debug", "info", "warning", "error"]
 
 MAX_WAIT_S = 3.5  # a blocking read stays below 4 s, and below the connection's own timeout
 CLUSTER_KEPT_S = 60.0
+STALE_S = 5.0  # the leader shows the cluster each second; one that is silent for longer is taken to be gone
 
 
 @dataclass(frozen=True)
