@@ -13,12 +13,13 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.allowed import Schema
 from api.auth import key_ring
 from api.boundary import Boundary
 from api.errors import answer, problem_of
 from api.guards import BrowserGuard
 from api.metrics import HTTPMetrics, ServiceMetrics
-from api.openapi import DESCRIPTION, describe
+from api.openapi import DESCRIPTION, describe, schemas_of
 from api.requests import allowed_methods
 from api.routes import cluster, datasets, health, jobs, models
 from api.services import Services
@@ -63,8 +64,11 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def _answer_problem(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException) and error.status_code == 405:
         error.headers = {"Allow": ", ".join(allowed_methods(request))}
-    body_field = getattr(request.scope.get("route"), "body_field", None)
-    problem = problem_of(error, body_field and body_field.field_info.annotation)
+    problem = problem_of(error, _schemas(request) if isinstance(error, RequestValidationError) else {})
     if problem is None:
         raise error  # a bug: the boundary logs it and answers
     return answer(problem)
+
+
+def _schemas(request: Request) -> dict[str, Schema]:
+    return schemas_of(request.app.openapi(), request.scope["route"].path_format, request.method)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from types import MappingProxyType
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from api.allowed import Schema
 from api.problems import Problem, document
 from api.responses import ProblemAnswer
-from api.validation import field_errors
+from api.validation import dotted, field_errors
 from service.errors import (
     Conflict,
     DeltaqError,
@@ -65,14 +67,14 @@ def answer(problem: Problem) -> ProblemAnswer:
     return ProblemAnswer(document(problem), problem.status, dict(problem.headers))
 
 
-def problem_of(exc: Exception, model: Any = None) -> Problem | None:
+def problem_of(exc: Exception, schemas: Mapping[str, Schema] = MappingProxyType({})) -> Problem | None:
     """Return the problem that `exc` is to a client, or None where it is a bug of ours.
 
-    `model` is what the body should have been, for the errors of a validation.
+    `schemas` say what "body", "query", "header" and "path" should have been, for the errors of a validation.
     """
     match exc:
         case RequestValidationError():
-            return _invalid(exc, model)
+            return _invalid(exc, schemas)
         case HTTPException():
             title = HTTPStatus(exc.status_code).phrase
             return Problem(exc.status_code, title, str(exc.detail), headers=exc.headers or {})
@@ -99,8 +101,8 @@ def _refused(exc: DeltaqError) -> Problem:
     return Problem(status, exc.title, detail, f"urn:deltaq:problem:{words}", exc.errors, HEADERS.get(status, {}))
 
 
-def _invalid(exc: RequestValidationError, model: Any) -> Problem:
-    errors = field_errors(exc.errors(), exc.body, model)
+def _invalid(exc: RequestValidationError, schemas: Mapping[str, Schema]) -> Problem:
+    errors = field_errors(exc.errors(), exc.body, schemas)
     more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-    detail = f"{errors[0].pointer or 'the body'}: {errors[0].detail}{more}"
+    detail = f"{dotted(errors[0].pointer) or 'the body'}: {errors[0].detail}{more}"
     return Problem(422, InvalidRequest.title, detail, "urn:deltaq:problem:invalid-request", errors)

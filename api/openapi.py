@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from api.allowed import Schema
 from api.schemas import Problem
 
 DESCRIPTION = """\
@@ -58,3 +59,13 @@ def describe(app: FastAPI, *, keys: bool) -> dict[str, Any]:
             document["security"] = [{"key": []}]
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def schemas_of(document: dict[str, Any], path: str, method: str) -> dict[str, Schema]:
+    """Return what a call documents of each part of its requests: "body", "query", "header", "path"."""
+    call = document["paths"][path][method.lower()]
+    nodes: dict[str, dict[str, Any]] = {place: {"properties": {}} for place in ("query", "header", "path")}
+    for parameter in call.get("parameters", ()):
+        nodes[parameter["in"]]["properties"][parameter["name"]] = parameter["schema"]
+    nodes["body"] = call.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
+    return {place: Schema(node, document) for place, node in nodes.items()}

@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Header, Query
+from pydantic import Field, StringConstraints
 
 from service.cursors import DEFAULT_LIMIT, MAX_LIMIT
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description=f"Items a page; {DEFAULT_LIMIT} when left out")]
 Cursor = Annotated[str | None, Query(max_length=200, description="`next_cursor` of the page before")]
+_ASCII = "1 to 255 printable ASCII characters"
 IdempotencyKey = Annotated[
-    str | None,
+    Annotated[str, StringConstraints(pattern=r"^[ -~]{1,255}$"), Field(description=_ASCII)] | None,
     Header(
         alias="Idempotency-Key",
-        pattern=r"^[ -~]{1,255}$",
-        description="1 to 255 printable ASCII characters; kept 24 h: the same key and spec again give the same job",
+        description=f"{_ASCII}; kept 24 h: the same key and spec again give the same job",
     ),
 ]

@@ -2,66 +2,74 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
-from typing import Any, get_args
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from pydantic import BaseModel
-
+from api.allowed import Schema
 from service.errors import FieldError
 
 Location = Sequence[int | str]
 
-_OBJECT = ("model_type", "model_attributes_type", "dict_type")
 MAX_CONSIDERED = 256  # a list of 100,000 bad items makes as many errors; nobody reads them
+_KEY = "[key]"  # pydantic's mark of an error that is one of an object's key
 
 
-def field_errors(errors: Iterable[Any], body: Any, model: Any) -> list[FieldError]:
+def field_errors(errors: Iterable[Any], body: Any, schemas: Mapping[str, Schema]) -> list[FieldError]:
     """Return one FieldError a place, the innermost ones where a union failed at several depths.
 
-    `errors` are pydantic's, located below "body", "query", "path" or "header" (a pointer begins below these); `body`
-    is the parsed body and `model` the type that it should have had.
+    `errors` are pydantic's, located below "body", "query", "path" or "header" (a pointer begins below these), for each
+    of which `schemas` may say what is allowed; `body` is the parsed body.
     """
     found: dict[str, FieldError] = {}
     for error in list(errors)[:MAX_CONSIDERED]:
-        made = _field_error(error, body, model)
-        known = found.get(made.pointer)
-        found[made.pointer] = made if known is None else _either(known, made)
+        made = _field_error(error, body, schemas)
+        found.setdefault(made.pointer, made)  # each member of a union has failed, and what is allowed names them all
     return [found[pointer] for pointer in found if not _inner(pointer, found)]
 
 
-def _either(first: FieldError, second: FieldError) -> FieldError:
-    """Join what two members of a union said of one place."""
-    allowed = [*_listed(first.allowed), *_listed(second.allowed)]
-    return FieldError(first.pointer, first.value, f"{first.detail}, or: {second.detail}", allowed)
+def dotted(pointer: str) -> str:
+    """Write a JSON pointer as a name for use in a sentence."""
+    return pointer[1:].replace("/", ".").replace("~1", "/").replace("~0", "~")
 
 
-def _listed(allowed: Any) -> list[Any]:
-    return allowed if isinstance(allowed, list) else [allowed]
+def json_pointer(parts: Iterable[int | str]) -> str:
+    """Write a JSON pointer (RFC 6901)."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
 
 
 def _inner(pointer: str, found: Iterable[str]) -> bool:
     return any(other != pointer and other.startswith(f"{pointer}/") for other in found)
 
 
-def _field_error(error: Any, body: Any, model: Any) -> FieldError:
+def _field_error(error: Any, body: Any, schemas: Mapping[str, Schema]) -> FieldError:
     source, *location = error["loc"]
     missing = error["type"] == "missing"
     parts = _path(location, body, missing) if source == "body" else list(location)
-    message = "Input should be an object" if error["type"] in _OBJECT else str(error["msg"])
-    allowed: Any = message.removeprefix("Input should be ").removeprefix("Value error, ")
-    if error["type"] == "literal_error":
-        allowed = re.findall(r"'([^']*)'", str(error["ctx"]["expected"]))
-    elif error["type"] == "extra_forbidden":
-        message, allowed = "There is no such field", _fields(model, parts[:-1])
-    elif missing:
-        message, allowed = "This is required", "a value"
-    return FieldError(json_pointer(parts), None if missing else error["input"], message, allowed)
+    pointer, value = json_pointer(parts), None if missing else error["input"]
+    root = schemas.get(source)
+    if error["type"] == "extra_forbidden":
+        around = root and root.at(parts[:-1])
+        return FieldError(pointer, value, "there is no such field", around.fields if around else [])
+    is_key = location[-1:] == [_KEY]
+    allowed = _allowed(root, parts, is_key=is_key)
+    if not allowed:
+        allowed = [str(error["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")]
+    detail = "this is required" if missing else f"{'as a key it ' if is_key else ''}should be {_listed(allowed)}"
+    return FieldError(pointer, value, detail, allowed if len(allowed) > 1 else allowed[0])
 
 
-def json_pointer(parts: Iterable[int | str]) -> str:
-    """Write a JSON pointer (RFC 6901)."""
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in parts)
+def _allowed(root: Schema | None, parts: Location, *, is_key: bool) -> list[Any]:
+    if root is None:
+        return []
+    here = root.at(parts[:-1] if is_key else parts)
+    if here is None:
+        return []
+    return (here.keys if is_key else here).words()
+
+
+def _listed(allowed: Sequence[Any]) -> str:
+    words = [str(word) for word in allowed]
+    return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def _path(location: Location, body: Any, missing: bool) -> list[int | str]:
@@ -75,19 +83,3 @@ def _path(location: Location, body: Any, missing: bool) -> list[int | str]:
         elif missing and depth == len(location) - 1:
             path.append(part)
     return path
-
-
-def _fields(model: Any, parts: Location) -> list[str]:
-    """Return the fields that the object at `parts` may have."""
-    here = _model_in(model)
-    for part in parts:
-        if here is not None and isinstance(part, str) and part in here.model_fields:
-            here = _model_in(here.model_fields[part].annotation)
-    return list(here.model_fields) if here is not None else []
-
-
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """Return the first model that an annotation holds, however it is wrapped."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next((model for model in map(_model_in, get_args(annotation)) if model is not None), None)

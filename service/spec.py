@@ -18,7 +18,9 @@ Precision = Literal["float32", "float64"]
 
 Units = Annotated[int, Field(ge=1, le=65_536)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-TagKey = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+TagKey = Annotated[  # jobs are looked for by `key=value`
+    str, StringConstraints(pattern=r"^[^=]{1,64}$"), Field(description="1 to 64 characters, none of them '='")
+]
 TagValue = Annotated[str, StringConstraints(max_length=256)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 

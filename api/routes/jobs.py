@@ -51,7 +51,7 @@ def list_jobs(
     services: The,
     tenant: Tenant,
     status: Annotated[JobStatus | None, Query()] = None,
-    tag: Annotated[str | None, Query(max_length=321, description="`key` or `key=value`")] = None,
+    tag: Annotated[str | None, Query(max_length=321, description="`key` (of any value), or `key=value`")] = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:

@@ -93,6 +93,47 @@ def test_every_wrong_field_is_named_with_its_value(client: httpx.Client) -> None
     assert values["/network/activation"] == "gelu"
 
 
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        (
+            b'{"dataset": "points", "network": {"hidden": [0]}}',
+            "network.hidden.0: should be an integer from 1 to 65536",
+        ),
+        (
+            b'{"dataset": "points", "seed": 18446744073709551616}',
+            "seed: should be an integer from 0 to 922337203685477",
+        ),
+        (b'{"dataset": "points", "data": {"target": "z"}}', "data.target: data set 'points' has no column 'z'"),
+        (b"[]", "the body: should be an object"),
+    ],
+)
+def test_a_sentence_names_fields_with_dots(client: httpx.Client, submit: Submit, body: bytes, detail: str) -> None:
+    answer = client.post("/v1/jobs", content=body, headers={"Content-Type": "application/json"})
+    assert problem(answer, 422)["detail"].startswith(detail)
+
+
+@pytest.mark.parametrize(
+    ("query", "name", "allowed"),
+    [
+        ("limit=x", "limit", "an integer from 1 to 500"),
+        ("limit=0", "limit", "an integer from 1 to 500"),
+        ("status=x", "status", ["queued", "running", "paused", "succeeded", "failed", "cancelled"]),
+        (f"cursor={'x' * 201}", "cursor", "text of at most 200 characters"),
+    ],
+)
+def test_a_wrong_query_parameter_is_named_alike(client: httpx.Client, query: str, name: str, allowed: object) -> None:
+    body = problem(client.get(f"/v1/jobs?{query}"), 422)
+    assert body["detail"].startswith(f"{name}: should be ")
+    assert [(error["pointer"], error["allowed"]) for error in body["errors"]] == [(f"/{name}", allowed)]
+
+
+def test_a_wrong_header_is_named_alike(client: httpx.Client) -> None:
+    answer = client.post("/v1/jobs", json={"dataset": "points"}, headers={"Idempotency-Key": "k" * 256})
+    (error,) = problem(answer, 422)["errors"]
+    assert (error["pointer"], error["allowed"]) == ("/Idempotency-Key", "1 to 255 printable ASCII characters")
+
+
 def test_a_bug_says_nothing_of_the_inside(
     client: httpx.Client, monkeypatch: pytest.MonkeyPatch, submit: Submit
 ) -> None:

@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from api.validation import field_errors, json_pointer
+from api.allowed import Schema
+from api.validation import dotted, field_errors, json_pointer
 from service.errors import FieldError
 from service.spec import JobSpec
+
+_DOCUMENT = JobSpec.model_json_schema()
+SCHEMAS = {"body": Schema(_DOCUMENT, _DOCUMENT)}
 
 
 def refused(**fields: Any) -> dict[str, FieldError]:
@@ -17,7 +21,7 @@ def refused(**fields: Any) -> dict[str, FieldError]:
     with pytest.raises(ValidationError) as caught:
         JobSpec.model_validate(body)
     errors = [{**error, "loc": ("body", *error["loc"])} for error in caught.value.errors()]
-    return {error.pointer: error for error in field_errors(errors, body, JobSpec)}
+    return {error.pointer: error for error in field_errors(errors, body, SCHEMAS)}
 
 
 def test_an_unknown_field_is_named_with_those_there_are() -> None:
@@ -57,12 +61,61 @@ def test_both_members_of_a_union_say_what_they_allow() -> None:
     assert any("integer" in str(choice) for choice in allowed)
 
 
+@pytest.mark.parametrize(
+    ("fields", "pointer", "allowed"),
+    [
+        ({"epochs": 1.8446744073709552e19}, "/epochs", "an integer from 1 to 1000000"),  # 2^64, as JSON readers have it
+        ({"epochs": "3"}, "/epochs", "an integer from 1 to 1000000"),
+        ({"seed": 1e30}, "/seed", "an integer from 0 to 9223372036854775807"),
+        ({"seed": 2**63}, "/seed", "an integer from 0 to 9223372036854775807"),
+        ({"batch_size": 1e30}, "/batch_size", ["an integer from 1 to 16777216", "full"]),
+        ({"optimizer": {"momentum": 1}}, "/optimizer/momentum", "a number of at least 0 and less than 1"),
+        ({"optimizer": {"learning_rate": "x"}}, "/optimizer/learning_rate", "a number from 0 to 1000000000"),
+        ({"network": {"hidden": 8}}, "/network/hidden", "a list of at most 64 items"),
+        ({"network": {"hidden": [8] * 65}}, "/network/hidden", "a list of at most 64 items"),
+        ({"network": {"hidden": ["x"]}}, "/network/hidden/0", ["an integer from 1 to 65536", "an object"]),
+        ({"data": {"features": []}}, "/data/features", "a list of 1 to 100000 items"),
+        ({"tags": []}, "/tags", "an object of at most 32 fields"),
+        ({"tags": {str(number): "" for number in range(33)}}, "/tags", "an object of at most 32 fields"),
+        ({"tags": {"a": 1}}, "/tags/a", "text of at most 256 characters"),
+        ({"name": ""}, "/name", "text of 1 to 200 characters"),
+        ({"shuffle": 1}, "/shuffle", "true or false"),
+        ({"early_stopping": 5}, "/early_stopping", "an object"),
+    ],
+)
+def test_what_is_allowed_is_said_in_words_of_json(fields: dict[str, Any], pointer: str, allowed: Any) -> None:
+    found = refused(**fields)
+    assert list(found) == [pointer]
+    assert found[pointer].allowed == allowed
+    assert found[pointer].detail.startswith("should be ")
+
+
+@pytest.mark.parametrize("tag", ["a=b", "=", "", "k" * 65])
+def test_a_tags_key_can_be_told_from_its_value(tag: str) -> None:
+    (error,) = refused(tags={tag: "x"}).values()
+    assert error.pointer == f"/tags/{tag}"
+    assert error.value == tag
+    assert error.detail == "as a key it should be 1 to 64 characters, none of them '='"
+
+
+def test_one_item_is_one() -> None:
+    node = {"type": "array", "minItems": 1}
+    assert Schema(node, node).words() == ["a list of at least 1 item"]
+
+
 def test_what_is_missing_has_no_value() -> None:
     errors = [{"type": "missing", "loc": ("body", "dataset"), "msg": "Field required", "input": {"epochs": 1}}]
-    (found,) = field_errors(errors, {"epochs": 1}, JobSpec)
+    (found,) = field_errors(errors, {"epochs": 1}, SCHEMAS)
     assert (found.pointer, found.value) == ("/dataset", None)
+    assert found.allowed == "text of 1 to 200 characters"
 
 
 def test_keys_with_slashes_and_tildes_are_escaped() -> None:
     assert json_pointer(["a/b", "m~n", 0]) == "/a~1b/m~0n/0"
     assert list(refused(tags={"a/b": 1})) == ["/tags/a~1b"]
+
+
+def test_in_a_sentence_a_pointer_is_a_dotted_name() -> None:
+    assert dotted("/network/hidden/0") == "network.hidden.0"
+    assert dotted("/tags/a~1b~0c") == "tags.a/b~c"
+    assert dotted("") == ""

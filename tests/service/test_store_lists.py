@@ -92,12 +92,13 @@ def test_a_filter_by_two_walks_on_in_bounded_steps(rooms: Rooms, monkeypatch: py
     assert rooms.jobs.list("ada", status=JobStatus.QUEUED, tag="kept").next_cursor is None
 
 
-@pytest.mark.parametrize("tag", ["a:b", "a%b", "*", "ünï=✓", "a=b=c", " "])
+@pytest.mark.parametrize("tag", ["a:b", "a%b", "*", "ünï✓", " "])
 def test_a_tag_is_found_as_it_is_and_as_nothing_else(rooms: Rooms, tag: str) -> None:
-    job = rooms.accept(tags={tag: "value"})
+    job = rooms.accept(tags={tag: "its=value"})
     rooms.accept(tags={"other": tag})
     assert [one.id for one in rooms.jobs.list("ada", tag=tag).items] == [job.id]
-    assert [one.id for one in rooms.jobs.list("ada", tag=f"{tag}=value").items] == [job.id]
+    assert [one.id for one in rooms.jobs.list("ada", tag=f"{tag}=its=value").items] == [job.id]
+    assert rooms.jobs.list("ada", tag=f"{tag}=its").items == []
     assert rooms.jobs.list("ada", tag="\ud800").items == []
 
 

@@ -1,0 +1,113 @@
+"""What a JSON schema allows, in words. Knows no request and no pydantic: the schemas are those that OpenAPI shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Node = Mapping[str, Any]
+
+_KINDS = {  # what it is called, and what of it is counted
+    "integer": ("an integer", ""),
+    "number": ("a number", ""),
+    "string": ("text", " characters"),
+    "array": ("a list", " items"),
+    "object": ("an object", " fields"),
+    "boolean": ("true or false", ""),
+}
+_LEAST = ("minimum", "minLength", "minItems", "minProperties")
+_MOST = ("maximum", "maxLength", "maxItems", "maxProperties")
+
+
+@dataclass(frozen=True)
+class Schema:
+    """One place of a JSON schema; `document` is where its references lead."""
+
+    node: Node
+    document: Node
+
+    def at(self, path: Iterable[int | str]) -> Schema | None:
+        """Return what is said of the place that this path leads to, if anything is."""
+        here: Schema | None = self
+        for part in path:
+            here = None if here is None else here._below(part)
+        return here
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields that an object here may have."""
+        return [name for choice in self._choices() for name in choice.get("properties", ())]
+
+    @property
+    def keys(self) -> Schema:
+        """What the keys of an object here may be."""
+        node: dict[str, Any] = {"type": "string"}
+        for choice in self._choices():
+            for pattern in choice.get("patternProperties", ()):
+                node["pattern"] = pattern
+            node |= choice.get("propertyNames", {})
+        return Schema(node, self.document)
+
+    def words(self) -> list[Any]:
+        """Say what is allowed here: words, or the values themselves where they can be counted. Null stays unsaid."""
+        return [word for choice in self._choices() for word in _words(choice)]
+
+    def _choices(self) -> Iterator[Node]:
+        """Yield the members of a union, and theirs."""
+        node = self.node
+        if "$ref" in node:
+            node = self._referred(node["$ref"])
+        for member in node.get("anyOf", ()):
+            yield from Schema(member, self.document)._choices()
+        if "anyOf" not in node:
+            yield node
+
+    def _referred(self, reference: str) -> Node:
+        node = self.document
+        for part in reference.removeprefix("#/").split("/"):
+            node = node[part]
+        return node
+
+    def _below(self, part: int | str) -> Schema | None:
+        for choice in self._choices():
+            if isinstance(part, int):
+                found = choice.get("items")
+            else:
+                patterns = choice.get("patternProperties", {}).values()
+                others = next(iter(patterns), choice.get("additionalProperties"))
+                found = choice.get("properties", {}).get(part, others)
+            if isinstance(found, Mapping):
+                return Schema(found, self.document)
+        return None
+
+
+def _words(node: Node) -> list[Any]:
+    if "enum" in node or "const" in node:
+        return list(node.get("enum", [node.get("const")]))
+    if "pattern" in node:
+        return [node.get("description", f"text that matches {node['pattern']}")]
+    if node.get("type") not in _KINDS:
+        return []
+    kind, counted = _KINDS[node["type"]]
+    limits = _limits(node, "from " if not counted else "of ")
+    if limits.endswith(" 1"):
+        counted = counted.removesuffix("s")
+    return [f"{kind} {limits}{counted}" if limits else kind]
+
+
+def _limits(node: Node, before_range: str) -> str:
+    least, most = (next((node[name] for name in names if name in node), None) for names in (_LEAST, _MOST))
+    more, less = node.get("exclusiveMinimum"), node.get("exclusiveMaximum")
+    if node["type"] == "integer" and less is not None:
+        most, less = int(less) - 1, None
+    if least is not None and most is not None:
+        return f"{before_range}{_number(least)} to {_number(most)}"
+    said = [("at least", least), ("more than", more), ("at most", most), ("less than", less)]
+    limits = [f"{word} {_number(value)}" for word, value in said if value is not None]
+    return f"of {' and '.join(limits)}" if limits else ""
+
+
+def _number(value: float) -> str:
+    """Write a limit in full: OpenAPI makes floats of them."""
+    return str(int(value)) if value == int(value) else f"{value:g}"
