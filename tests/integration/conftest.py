@@ -7,14 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.live import LiveService, shared_memory, until
+from tests.integration.live import LiveService
 
 
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
     """A service with two workers and checkpoints often enough to matter in a short job."""
-    before = shared_memory()
     service = LiveService(Path(tmp_path_factory.mktemp("live")) / "data", workers=2, DELTAQ_CHECKPOINT_S="0.4")
     yield service
     service.stop()
-    until(lambda: shared_memory() <= before, 10, "an empty /dev/shm")

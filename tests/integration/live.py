@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 import psutil
 
-from service.jobs import Lease
+from service.errors import StoreUnavailable
+from service.jobs import Job, Lease
 from service.queue import Queue
 from service.store import Store
 
@@ -137,13 +140,34 @@ class LiveService:
 
     # Behind the API
 
-    def store(self) -> Store:
-        """Its Redis."""
-        return Store(json.loads((self.data_dir / "service.json").read_text())["redis_url"])
+    @cached_property
+    def queue(self) -> Queue:
+        """The queue in its Redis."""
+        return Queue(self._store)
 
-    def lease(self, job_id: str) -> Lease:
-        """The lease under which a job runs now."""
-        return next(entry.lease for entry in Queue(self.store()).running() if entry.lease.job_id == job_id)
+    @cached_property
+    def _store(self) -> Store:
+        return Store(self.description["redis_url"])
+
+    def record(self, job_id: str) -> Job:
+        """The job as Redis has it, as soon as Redis answers: it may just be starting again."""
+        return until(lambda: self._asked(lambda: self.queue.job(job_id)), 30.0, "an answer of Redis")
+
+    def lease(self, job_id: str, after: Lease | None = None) -> Lease:
+        """The lease under which a job runs, as soon as it runs (under another one than `after`)."""
+
+        def find() -> Lease | None:
+            leases = [entry.lease for entry in self._asked(self.queue.running) or []]
+            return next((lease for lease in leases if lease.job_id == job_id and lease != after), None)
+
+        return until(find, JOB_S, "a lease")
+
+    @staticmethod
+    def _asked(ask: Callable[[], T]) -> T | None:
+        try:
+            return ask()
+        except StoreUnavailable:
+            return None
 
     # Its processes
 
@@ -174,15 +198,25 @@ class LiveService:
         os.kill(pid, signal.SIGKILL)
         until(lambda: not running(pid), 10.0, f"the end of process {pid}")
 
+    def shared_memory(self) -> set[str]:
+        """The files of shared memory that its processes have mapped, whether they still have their names or not."""
+        return {name for pid in self.pids() for name in mapped(pid)}
+
+    def forgotten(self, names: set[str]) -> set[str]:
+        """Those of the files of shared memory that still lie there, and that no process of the service has mapped."""
+        return {name for name in names - self.shared_memory() if Path(name).exists()}
+
     def stop(self, number: int = signal.SIGTERM) -> None:
         """End it, by SIGKILL of its foreground process if that is asked, and see that nothing is left of it."""
-        family = [self.process.pid, *self.pids()]
+        family, names = [self.process.pid, *self.pids()], self.shared_memory()
         if self.process.poll() is None:
             self.process.send_signal(number)
         self.process.wait(30)
         self.http.close()
+        self._store.close()
         self._log.close()
         until(lambda: not any(map(running, family)), 10.0, f"the end of {family}")
+        assert self.forgotten(names) == set()
 
 
 def running(pid: int) -> bool:
@@ -193,6 +227,10 @@ def running(pid: int) -> bool:
         return False
 
 
-def shared_memory() -> set[str]:
-    """What lies in /dev/shm."""
-    return set(os.listdir("/dev/shm"))
+def mapped(pid: int) -> set[str]:
+    """The files below /dev/shm that a process has mapped."""
+    try:
+        lines = Path(f"/proc/{pid}/maps").read_text()
+    except OSError:  # it has ended
+        return set()
+    return set(re.findall(r"(/dev/shm/.+?)(?: \(deleted\))?$", lines, re.MULTILINE))
