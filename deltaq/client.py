@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from deltaq.connection import Connection, Notify
 from deltaq.datasets import Datasets
+from deltaq.errors import InvalidInput
 from deltaq.job import Job
 from deltaq.listing import address, items
 from deltaq.model import Model
@@ -62,18 +63,21 @@ class Client:
     def submit(self, spec: Mapping[str, Any], *, idempotency_key: str | None = None) -> Job:
         """Queue a training job.
 
-        Raises: InvalidRequest naming every field that was refused, Conflict where the key was used for another spec.
+        Raises: InvalidInput for what is no spec, or holds a number that is not finite; InvalidRequest naming every
+        field that was refused; Conflict where the key was used for another spec.
         """
         headers = {"Idempotency-Key": idempotency_key or str(uuid4())}
-        return Job(self._connection, self._connection.call("POST", address("jobs"), json=spec, headers=headers))
+        return Job(
+            self._connection, self._connection.call("POST", address("jobs"), json=_object(spec), headers=headers)
+        )
 
     def dry_run(self, spec: Mapping[str, Any]) -> Mapping[str, Any]:
         """What a spec would become: every `auto` resolved, the number of parameters, the memory. Queues nothing.
 
-        Raises: InvalidRequest naming every field that was refused.
+        Raises: as `submit`.
         """
         answer: Mapping[str, Any] = self._connection.call(
-            "POST", address("jobs"), params={"dry_run": "true"}, json=spec
+            "POST", address("jobs"), params={"dry_run": "true"}, json=_object(spec)
         )
         return answer
 
@@ -105,3 +109,12 @@ class Client:
         """Nodes, workers (idle, or busy on which job) and the depth of the queue."""
         answer: Mapping[str, Any] = self._connection.call("GET", address("cluster"))
         return answer
+
+
+def _object(spec: Any) -> Mapping[str, Any]:
+    """A spec that is one. Raises: InvalidInput."""
+    if spec is None:
+        raise InvalidInput("the spec is empty; it must name at least a data set: dataset: iris")
+    if not isinstance(spec, Mapping):
+        raise InvalidInput(f"the spec must be an object, such as {{dataset: iris}}, not a {type(spec).__name__}")
+    return spec

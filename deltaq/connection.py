@@ -16,8 +16,9 @@ from typing import Any
 import httpx
 import orjson
 
-from deltaq.addresses import authorization, is_loopback, normal_url
-from deltaq.errors import ApiError, InvalidInput, ServiceError, UnexpectedAnswer, Unreachable, api_error
+from deltaq.addresses import authorization, is_loopback, normal_url, service_here
+from deltaq.errors import ApiError, ServiceError, UnexpectedAnswer, Unreachable, api_error
+from deltaq.strict_json import encode
 
 _PASSING = (502, 503, 504)  # the service, or a proxy before it, is on its way back
 _NOBODY = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
@@ -83,13 +84,13 @@ class Connection:
     ) -> Any:
         """Make one call, again where it was lost, and return the answer's JSON (None where it is empty).
 
-        `body` makes the bytes to send afresh for each try.
+        `body` makes the bytes to send afresh for each try; `json` is sent as JSON, bytes as they are.
 
-        Raises: ApiError, Unreachable, UnexpectedAnswer.
+        Raises: ApiError, Unreachable, UnexpectedAnswer; InvalidInput for what has no JSON.
         """
         headers = dict(headers or {})
         if json is not None:
-            encoded = encode(json)
+            encoded = json if isinstance(json, bytes) else encode(json)
             body, headers["Content-Type"] = (lambda: encoded), "application/json"
 
         def attempt() -> Any:
@@ -160,28 +161,13 @@ class Connection:
     def lost(self, error: Exception) -> Exception:
         """The error to raise when there are no more tries."""
         if isinstance(error, httpx.TransportError):
-            return Unreachable(self.url, reason(error), seen=self._was_there(error))
+            seen = self._was_there(error)
+            elsewhere = None if seen or not is_loopback(httpx.URL(self.url).host) else service_here()
+            return Unreachable(self.url, reason(error), seen=seen, elsewhere=elsewhere)
         return error
 
     def _was_there(self, error: Exception) -> bool:
         return self.seen or not isinstance(error, _NOBODY)
-
-
-def encode(document: Any) -> bytes:
-    """Strict JSON: what is not finite is null, and NumPy's scalars and arrays become plain numbers and lists.
-
-    Raises: InvalidInput for what has no JSON.
-    """
-    try:
-        return orjson.dumps(document, default=_plain)
-    except orjson.JSONEncodeError as error:
-        raise InvalidInput(f"this cannot be sent as JSON: {error.__cause__ or error}") from error
-
-
-def _plain(value: Any) -> Any:
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    raise TypeError(f"a {type(value).__name__} has no JSON: {value!r}")
 
 
 def present(params: Params | None) -> dict[str, str | int]:

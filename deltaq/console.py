@@ -14,6 +14,7 @@ import orjson
 
 MISSING = "–"
 _LONG = 12  # of lists: more is for --json
+_AT_ONCE = 1_000  # lines of a table in one write
 SIGPIPE_CODE = 141  # what a shell reports of a writer whose reader has gone
 
 
@@ -34,6 +35,8 @@ def shown(value: Any) -> str:
 
 def printable(text: str) -> str:
     """Text without control characters: each stands as its escape."""
+    if text.isprintable():
+        return text
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
@@ -61,8 +64,12 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write rows in columns as wide as what they hold; nothing is cut, so that it can be copied and piped."""
     lines = [[name.upper() for name in head], *([shown(value) for value in row] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        write("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() + "\n")
+    for start in range(0, len(lines), _AT_ONCE):
+        write("".join(_line(line, widths) for line in lines[start : start + _AT_ONCE]))
+
+
+def _line(texts: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(map(str.ljust, texts, widths)).rstrip() + "\n"
 
 
 def facts(values: Mapping[str, Any]) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import uuid4
 
-from deltaq.connection import Connection, encode
+from deltaq.connection import Connection
 from deltaq.listing import address, items
 from deltaq.records import Dataset
-from deltaq.upload import upload
+from deltaq.strict_json import encode
+from deltaq.upload import name_of, upload
 
 _UPLOAD_S = 600.0  # the service reads and checks the whole of it before it answers
 
@@ -33,15 +34,21 @@ class Datasets:
         return Dataset.read(self._connection.call("GET", address("datasets", id_or_name)))
 
     def add(
-        self, source: Any, name: str, target: str | None = None, *, columns: Mapping[str, str] | None = None
+        self,
+        source: Any,
+        name: str | None = None,
+        target: str | None = None,
+        *,
+        columns: Mapping[str, str] | None = None,
     ) -> Dataset:
         """Upload a path, a DataFrame or a pair (X, y); the same once more is the same data set.
 
-        `target` names the column to learn; of a pair (X, y) it is y. `columns` overrides the types found:
-        {name: numeric | categorical | ignore}.
+        `name` is by default the file's, without its ending; frames and arrays have none. `target` names the column to
+        learn; of a pair (X, y) it is y. `columns` overrides the types found: {name: numeric | categorical | ignore}.
         Raises: InvalidInput, InvalidRequest with column and row, Conflict where the name is taken, TooLarge.
         """
         content = upload(source, target)
+        name = name or name_of(source)
         target = target or ("y" if isinstance(source, tuple) else None)
         document = self._connection.call(
             "POST",

@@ -131,7 +131,7 @@ def _read_drawings(model: Model) -> list[dict[str, Any]]:
     """What the model reads in three digits that are in no data set."""
     predictions = model.predict([pixels(drawing) for drawing in DIGITS.values()])
     return [
-        {"drawn": drawn, "read": one.label, "probability": one.probabilities.get(str(one.label))}
+        {"drawn": drawn, "read": one.label, "probability": one.probabilities.get(one.label)}
         for drawn, one in zip(DIGITS, predictions, strict=True)
     ]
 

@@ -120,12 +120,14 @@ def api_error(status: int, problem: Mapping[str, Any], *, retry_after_s: float =
 class Unreachable(DeltaqClientError):
     """Nothing answers at the service's address, or it stopped answering and did not come back in time."""
 
-    def __init__(self, url: str, reason: str, *, seen: bool = False) -> None:
+    def __init__(self, url: str, reason: str, *, seen: bool = False, elsewhere: str | None = None) -> None:
         self.url = url
         self.reason = reason
-        advice = "" if seen else "\nStart it with `deltaq up`, or say where it is with DELTAQ_URL."
+        advice = "Start it with `deltaq up`, or say where it is with DELTAQ_URL."
+        if elsewhere and elsewhere != url:
+            advice = f"The service of your data directory was started at {elsewhere}: DELTAQ_URL={elsewhere}"
         what = "lost the connection to" if seen else "no deltaq service answers at"
-        super().__init__(f"{what} {url} ({reason}){advice}")
+        super().__init__(f"{what} {url} ({reason})" + ("" if seen else f"\n{advice}"))
 
 
 class UnexpectedAnswer(DeltaqClientError):

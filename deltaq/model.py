@@ -10,10 +10,10 @@ from typing import IO, Any, Literal
 import httpx
 
 from deltaq.connection import Connection
-from deltaq.errors import Unreachable
+from deltaq.errors import InvalidInput
 from deltaq.listing import address
-from deltaq.records import ModelRecord, Prediction
-from deltaq.rows import pages
+from deltaq.records import ModelRecord, Prediction, label_text
+from deltaq.rows import body, pages
 
 Format = Literal["npz", "safetensors"]
 
@@ -42,19 +42,40 @@ class Model:
         """Predict each row, in order; a large table goes in pages and gets the bits of one piece.
 
         Shapes: rows is a list of rows (lists, or mappings of column to value), an array (rows, features) or a
-        DataFrame; raw values, the model applies its own transform.
+        DataFrame; raw values, the model applies its own transform. None and NaN are missing values.
         Raises: InvalidInput, ApiError, Unreachable.
         """
         path = address("models", self.id, "predict")
-        answers = (self._connection.call("POST", path, json={"rows": page}) for page in pages(rows))
-        return [Prediction.read(document) for answer in answers for document in answer["predictions"]]
+        labels = {label_text(label): label for label in self.record.classes}
+        found: list[Prediction] = []
+        for page in pages(rows):
+            answer = self._connection.call("POST", path, json=body(page, len(found)))
+            found += [Prediction.read(document, labels) for document in answer["predictions"]]
+        return found
 
-    def download(self, format: Format = "npz", to: str | os.PathLike[str] | None = None) -> Path:  # noqa: A002
+    def download(
+        self,
+        format: Format = "npz",  # noqa: A002 (the API's own word)
+        to: str | os.PathLike[str] | None = None,
+        *,
+        overwrite: bool = True,
+    ) -> Path:
         """Save the weights, by default as `<model id>.<format>` here, and return where they are.
 
-        A file is there whole or not at all.
+        A file is there whole or not at all; one that was there before is replaced, unless `overwrite` is False.
+
+        Raises: InvalidInput where the file cannot be written, or may not be; ApiError, Unreachable.
         """
         path = Path(to) if to is not None else Path(f"{self.id}.{format}")
+        if not overwrite and path.exists():
+            raise InvalidInput(f"{path} is there already; --force, or overwrite=True, replaces it")
+        try:
+            self._save(path, format)
+        except OSError as error:
+            raise InvalidInput(f"{path}: {error.strerror}") from error
+        return path
+
+    def _save(self, path: Path, format: Format) -> None:  # noqa: A002
         part = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
             with part.open("wb") as file:
@@ -62,7 +83,6 @@ class Model:
             part.replace(path)
         finally:
             part.unlink(missing_ok=True)
-        return path
 
     def write(self, file: IO[bytes], format: Format = "npz") -> None:  # noqa: A002 (the API's own word)
         """Write the weights into an open file.
@@ -78,7 +98,7 @@ class Model:
                 for chunk in answer.iter_bytes():
                     file.write(chunk)
         except httpx.TransportError as error:
-            raise Unreachable(self._connection.url, str(error), seen=self._connection.seen) from error
+            raise self._connection.lost(error) from error
 
     def delete(self) -> None:
         """Delete the model."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from typing import Any, Self
 
+import orjson
+
 
 class JobStatus(StrEnum):
     """Where a job is in its life."""
@@ -171,19 +173,31 @@ class ModelRecord(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction(Record):
-    """One row's prediction: `label` and `probabilities` of a classifier, `value` of a regression."""
+    """One row's prediction: `label` and `probabilities` of a classifier, `value` of a regression.
+
+    The labels are those that were uploaded, type included, also as keys: `probabilities[label]` is the label's own.
+    """
 
     label: Any = None
-    probabilities: Mapping[str, float] = field(default_factory=dict)
+    probabilities: Mapping[Any, float] = field(default_factory=dict)
     value: float | None = None
 
     @classmethod
-    def read(cls, document: Mapping[str, Any] | None) -> Self:
-        """Read a prediction; its `class` is called `label` here, `class` being a word of Python's."""
-        document = document or {}
+    def read(cls, document: Mapping[str, Any] | None, labels: Mapping[str, Any] | None = None) -> Self:
+        """Read a prediction; its `class` is called `label` here, `class` being a word of Python's.
+
+        `labels` are the model's classes by their text, which is all that a key of JSON can be.
+        """
+        document, labels = document or {}, labels or {}
+        answered = document.get("probabilities") or {}
         return cls(
             raw=document,
             label=document.get("class"),
-            probabilities=document.get("probabilities") or {},
+            probabilities={labels.get(text, text): probability for text, probability in answered.items()},
             value=document.get("value"),
         )
+
+
+def label_text(label: Any) -> str:
+    """A label as the service writes it for a key: as JSON has it, text without its quotes."""
+    return label if isinstance(label, str) else orjson.dumps(label).decode()

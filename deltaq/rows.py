@@ -5,11 +5,13 @@ Everything is taken a page at a time, so that a large frame is never copied as a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain, islice
 from typing import Any
 
 from deltaq.errors import InvalidInput
+from deltaq.strict_json import loose, not_finite, pointer
 
 BLOCK = 256  # the service predicts in blocks of so many rows: pages of whole blocks get the bits of one long table
 PAGE = 10_000 // BLOCK * BLOCK  # one call takes 10,000 rows
@@ -33,6 +35,21 @@ def pages(rows: Any, page: int = PAGE) -> Iterator[list[Any]]:
             yield list(chain([first], islice(iterator, _fitting(page, width) - 1)))
     else:
         raise InvalidInput(f"rows must be a list of rows, an array or a DataFrame, not {type(rows).__name__}")
+
+
+def body(page: list[Any], first: int) -> bytes:
+    """A page as the body of a call; what is missing, None or NaN, becomes null.
+
+    `first` is the number of the page's first row.
+    Raises: InvalidInput for infinity, which is not missing, by its JSON pointer; for what has no JSON.
+    """
+    document = {"rows": page}
+    content = loose(document)
+    for (_, row, *column), value in not_finite(document, content):
+        if math.isinf(value):
+            place = pointer(("rows", first + int(row), *column))
+            raise InvalidInput(f"{place}: {value} is not a finite number; a missing value is None or NaN")
+    return content
 
 
 def _sliced(rows: Any, page: int) -> Iterator[list[Any]]:

@@ -44,6 +44,16 @@ def upload(source: Any, target: str | None = None) -> Upload:
     raise InvalidInput(f"a data set is a path, a DataFrame or a pair (X, y), not a {type(source).__name__}")
 
 
+def name_of(source: Any) -> str:
+    """What a data set is called where nobody says it: as its file, without the ending.
+
+    Raises: InvalidInput where it is no file.
+    """
+    if isinstance(source, str | os.PathLike):
+        return Path(source).stem
+    raise InvalidInput(f"a {type(source).__name__} has no name of its own: say what to call it, with name=")
+
+
 def _file(path: Path) -> Upload:
     kind = TYPES.get(path.suffix.lower())
     if kind is None:

@@ -65,7 +65,7 @@ def add(
 
     types = dict(_override(text) for text in column or ())
     with connect(context) as client:
-        dataset = client.datasets.add(file, name or file.stem, target, columns=types or None)
+        dataset = client.datasets.add(file, name, target, columns=types or None)
     for warning in dataset.warnings:
         console.say(f"warning: {console.printable(warning)}")
     if as_json:

@@ -97,7 +97,7 @@ def _print(predictions: Sequence[Prediction]) -> None:
         console.table(
             ("row", "class", "probability"),
             (
-                (number, prediction.label, max(filter(None, prediction.probabilities.values()), default=None))
+                (number, prediction.label, prediction.probabilities.get(prediction.label))
                 for number, prediction in enumerate(predictions)
             ),
         )
@@ -112,9 +112,10 @@ def download(
     output: Annotated[
         str | None, typer.Option("--output", "-o", help="Where to; MODEL.FORMAT here, - is standard output.")
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Save a model's weights."""
+    """Save a model's weights; a file that is there already stays as it is, and the exit code is 2."""
     from deltaq import console
 
     with connect(context) as client:
@@ -122,7 +123,7 @@ def download(
         if output == "-":
             found.write(sys.stdout.buffer, format.value)
             return
-        path = found.download(format.value, output)
+        path = found.download(format.value, output, overwrite=force)
     if as_json:
         console.json({"path": str(path), "weights_sha256": found.weights_sha256})
     else:

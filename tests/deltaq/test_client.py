@@ -131,6 +131,7 @@ def test_lists_go_through_all_pages(client: Client, points: str, monkeypatch: py
 def test_a_path_a_pair_and_a_frame_make_data_sets(client: Client, tmp_path: Path) -> None:
     path = tmp_path / "points.CSV"
     path.write_text(POINTS)
+    assert client.datasets.add(path, target="label").name == "points"
     first = client.datasets.add(path, "a file", "label")
     assert client.datasets.add(str(path), "a file", "label").id == first.id
     assert (first.rows, first.target, first.classes) == (40, "label", ("no", "yes"))
@@ -213,7 +214,13 @@ def test_what_is_no_data_set_is_said_before_it_is_sent(source: Any, message: str
         client.datasets.add(source, "name", "target")
 
 
-def test_a_service_that_is_not_there_is_named_with_what_to_do() -> None:
+def test_what_is_no_file_needs_a_name() -> None:
+    with Client("http://127.0.0.1:9") as client, pytest.raises(InvalidInput, match=r"a tuple has no name.*name="):
+        client.datasets.add(([[1], [2]], [0, 1]))
+
+
+def test_a_service_that_is_not_there_is_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DELTAQ_DATA_DIR", str(tmp_path))  # where no service has left its address
     with Client("http://127.0.0.1:9") as client, pytest.raises(Unreachable) as refused:
         list(client.jobs())
     assert "127.0.0.1:9" in str(refused.value)

@@ -14,9 +14,10 @@ import pytest
 
 from api.auth import read_keys
 from deltaq.client import Client
-from deltaq.console import shown
+from deltaq.console import shown, table
 from service.errors import Diverged
 from tests.deltaq.conftest import POINTS, SPEC, Command, Hand
+from tests.deltaq.scripted import Scripted, says
 
 
 def strict(text: str) -> Any:
@@ -110,6 +111,13 @@ def test_values_are_shown_as_people_read_them(value: Any, text: str) -> None:
     assert shown(value) == text
 
 
+def test_a_long_table_is_written_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    table(("row", "half"), ((number, number / 2) for number in range(2_500)))
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head == "ROW   HALF"
+    assert [row.split() for row in rows] == [[str(number), shown(number / 2)] for number in range(2_500)]
+
+
 def test_the_name_of_another_cannot_move_the_cursor(command: Command, client: Client, points: str) -> None:
     client.submit({**SPEC, "name": "a\x1b[2Jb\nc"})
     _, out, _ = command.run("jobs")
@@ -165,8 +173,44 @@ def test_refusals_show_the_field_and_what_is_allowed(command: Command, points: s
     assert "FILE" in err
 
 
-def test_a_service_that_is_not_there_ends_with_4_and_what_to_do(command: Command) -> None:
-    code, _, err = command.run("jobs", DELTAQ_URL="http://127.0.0.1:9")
+@pytest.mark.parametrize(("text", "message"), [("", "the spec is empty"), ("- 1\n", "the spec must be an object")])
+def test_what_is_no_spec_is_said_so(text: str, message: str, command: Command) -> None:
+    code, out, err = command.run("submit", "-", stdin=text)
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+def test_a_table_without_rows_is_refused(
+    command: Command, client: Client, points: str, hand: Hand, tmp_path: Path
+) -> None:
+    job = client.submit(SPEC)
+    hand.succeed(hand.claim())
+    path = tmp_path / "head.csv"
+    path.write_text("x,y\n")
+    code, out, err = command.run("predict", job.model().id, str(path))
+    assert (code, out) == (2, "")
+    assert "head.csv: no rows to predict" in err
+
+
+def test_a_download_replaces_no_file_unasked(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "mine.npz"
+    path.write_text("mine")
+
+    def download(*options: str) -> tuple[int, str, str]:
+        answers = [says({"id": "model-1"}), says("weights", kind="application/octet-stream")]
+        with Scripted(answers) as server:
+            return command.run("download", "model-1", *options, DELTAQ_URL=server.url)
+
+    code, out, err = download("-o", str(path))
+    assert (code, out, path.read_text()) == (2, "", "mine")
+    assert "--force" in err
+    assert download("-o", str(path), "--force")[:2] == (0, f"{path}\n")
+    assert path.read_text() == "weights"
+    assert download("-o", "-")[:2] == (0, "weights")
+
+
+def test_a_service_that_is_not_there_ends_with_4_and_what_to_do(command: Command, tmp_path: Path) -> None:
+    code, _, err = command.run("jobs", DELTAQ_URL="http://127.0.0.1:9", DELTAQ_DATA_DIR=str(tmp_path))
     assert code == 4
     assert "127.0.0.1:9" in err
     assert "deltaq up" in err

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
 from deltaq.addresses import is_loopback, normal_url
 from deltaq.client import Client
-from deltaq.connection import Connection, encode
+from deltaq.connection import Connection
 from deltaq.errors import (
     InvalidInput,
     InvalidRequest,
@@ -84,6 +85,27 @@ def test_a_service_that_never_was_there_is_not_waited_for() -> None:
     assert time.monotonic() - start < 5
 
 
+def test_the_address_that_the_service_of_this_data_directory_left_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def advice(url: str) -> str:
+        with Client(url) as client, pytest.raises(Unreachable) as refused:
+            client.cluster()
+        return str(refused.value)
+
+    monkeypatch.setenv("DELTAQ_DATA_DIR", str(tmp_path))
+    (tmp_path / "service.json").write_text('{"url": "http://127.0.0.1:8123"}')
+    assert "DELTAQ_URL=http://127.0.0.1:8123" in advice("http://127.0.0.1:9")
+    for content in ('{"url": "http://127.0.0.1:9"}', "{", "[]", "{}"):
+        (tmp_path / "service.json").write_text(content)
+        assert "Start it with `deltaq up`" in advice("http://127.0.0.1:9")
+    monkeypatch.delenv("DELTAQ_DATA_DIR")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / ".deltaq").mkdir()
+    (tmp_path / ".deltaq" / "service.json").write_text('{"url": "http://127.0.0.1:8124"}')
+    assert "DELTAQ_URL=http://127.0.0.1:8124" in advice("http://127.0.0.1:9")
+
+
 @pytest.mark.parametrize("status", [502, 504])
 def test_a_proxy_that_waits_for_the_service_is_waited_for(status: int) -> None:
     answers = [says("<html>", status, "text/html"), says({"queue_depth": 0})]
@@ -144,6 +166,9 @@ def test_the_key_is_sent_as_bearer() -> None:
     [
         ("127.0.0.1:8000", "http://127.0.0.1:8000"),
         ("https://gpu.example/deltaq/", "https://gpu.example/deltaq"),
+        ("http://127.0.0.1:8000/v1", "http://127.0.0.1:8000"),
+        ("https://gpu.example/deltaq/v1/", "https://gpu.example/deltaq"),
+        ("https://gpu.example/kv1", "https://gpu.example/kv1"),
         (" http://[::1]:8000 ", "http://[::1]:8000"),
     ],
 )
@@ -164,10 +189,3 @@ def test_what_is_no_address_is_refused(given: str) -> None:
 )
 def test_loopback_is_told_from_others(host: str, own: bool) -> None:
     assert is_loopback(host) is own
-
-
-def test_what_is_sent_is_strict_json() -> None:
-    assert encode({"a": float("nan"), "b": [float("inf")]}) == b'{"a":null,"b":[null]}'
-    for value in (object(), 2**70, "\ud800", {1: 2}):
-        with pytest.raises(InvalidInput, match="cannot be sent as JSON"):
-            encode({"a": value})

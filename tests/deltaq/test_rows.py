@@ -66,6 +66,14 @@ def test_a_cell_means_what_its_column_meant(tmp_path: Path) -> None:
     )  # nothing is known of the columns: what looks like a number is one
 
 
+@pytest.mark.parametrize(("cell", "value"), [("-5", -5), ("+5", 5), ("0.5", 0.5), ("1e3", 1000.0), ("+-5", "+-5")])
+def test_a_number_is_read_as_python_reads_it(cell: str, value: float | str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(f"x\n{cell}\n")
+    (row,) = read_rows(str(path), COLUMNS)
+    assert (row["x"], type(row["x"])) == (value, type(value))
+
+
 def test_json_and_yaml_rows(tmp_path: Path) -> None:
     path = tmp_path / "rows.json"
     path.write_text('{"rows": [[0, 1]]}')
@@ -82,6 +90,9 @@ def test_json_and_yaml_rows(tmp_path: Path) -> None:
         ("rows.csv", 'a,b\n"1,2\n', "line 2: unexpected end of data"),
         ("rows.json", '{"x": 1}', "expected a list of rows"),
         ("rows.json", "3", "expected a list of rows"),
+        ("rows.json", "[]", "no rows to predict"),
+        ("rows.csv", "a,b\n", "no rows to predict"),
+        ("rows.csv", "", "no rows to predict"),
     ],
 )
 def test_a_file_that_is_wrong_is_told_where(name: str, text: str, message: str, tmp_path: Path) -> None:

@@ -61,8 +61,11 @@ def test_the_shell_that_a_page_shows_runs(
 
 
 def test_the_python_of_the_readme_runs(live: LiveService, tmp_path: Path) -> None:
+    rows = "".join(f"{80 + 10 * number},{2 + number % 3},{200 + 15 * number}\n" for number in range(15))
+    (tmp_path / "houses.csv").write_text("area,rooms,price\n" + rows)  # the reader's own
     out = typed([sys.executable, "-"], blocks("README.md", "python"), tmp_path, live)
     assert "progress {" in out
+    assert re.fullmatch(r"-?\d+\.\d+", out.splitlines()[-1])
     assert re.search(r"^succeeded [0-9a-f]{64}$", out, re.MULTILINE)
 
 

@@ -1,0 +1,61 @@
+"""Predictions and downloads of a model, against a server that answers what a model would."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deltaq.client import Client
+from deltaq.errors import InvalidInput
+from deltaq.model import Model
+from tests.deltaq.scripted import Scripted, says
+
+MODEL: dict[str, Any] = {"id": "model-1", "classes": [0, 1]}
+
+
+@pytest.mark.parametrize(
+    ("classes", "texts"),
+    [
+        ([0, 1], ["0", "1"]),
+        ([0.5, 2.0], ["0.5", "2.0"]),
+        ([False, True], ["false", "true"]),
+        (["0", "no"], ["0", "no"]),
+        ([], ["left", "right"]),
+    ],
+)
+def test_a_label_finds_its_probability(classes: list[Any], texts: list[str]) -> None:
+    label = classes[1] if classes else "right"
+    answer = {"class": label, "probabilities": dict(zip(texts, (0.25, 0.75), strict=True))}
+    answers = [says({**MODEL, "classes": classes}), says({"predictions": [answer]})]
+    with Scripted(answers) as server, Client(server.url) as client:
+        (prediction,) = client.model("model-1").predict([[1]])
+    assert prediction.probabilities[prediction.label] == 0.75
+    assert (list(prediction.probabilities), prediction.raw) == (classes or texts, answer)
+
+
+def download(to: Path, **options: Any) -> Path:
+    with (
+        Scripted([says(MODEL), says("weights", kind="application/octet-stream")]) as server,
+        Client(server.url) as client,
+    ):
+        model: Model = client.model("model-1")
+        return model.download(to=to, **options)
+
+
+def test_a_file_that_is_there_is_replaced_where_that_is_wanted(tmp_path: Path) -> None:
+    path = tmp_path / "model.npz"
+    assert download(path, overwrite=False).read_text() == "weights"
+    path.write_text("mine")
+    with pytest.raises(InvalidInput, match=r"model\.npz is there already; --force"):
+        download(path, overwrite=False)
+    assert path.read_text() == "mine"
+    assert download(path).read_text() == "weights"
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nowhere" / "model.npz"):
+        with pytest.raises(InvalidInput, match=str(path)):
+            download(path)
+    assert list(tmp_path.iterdir()) == []
