@@ -26,6 +26,7 @@ Reader = Callable[[Path, str, int], pa.Table]
 
 _BLOCK_BYTES = 16 << 20  # a row must fit into a block
 _BATCH_ROWS = 1 << 16
+_FIRST_LINE_BYTES = 1 << 16  # as much of it as tells
 _PANDAS_INDEX = re.compile(r"__index_level_\d+__")
 
 
@@ -36,8 +37,7 @@ def read_csv(path: Path, target: str, limit_bytes: int) -> pa.Table:
     fraction's. Raises: BadData, TooLarge.
     """
     with path.open("rb") as file:
-        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            raise BadData("the text is in UTF-16; allowed: UTF-8")
+        _check_first_line(file.read(_FIRST_LINE_BYTES))
     table = _parse_csv(path, {})
     header = table.column_names
     names = check_names(header)
@@ -96,6 +96,17 @@ def read_npz(path: Path, target: str, limit_bytes: int) -> pa.Table:
 
 
 READERS: Mapping[str, Reader] = {"csv": read_csv, "parquet": read_parquet, "npz": read_npz}
+
+
+def _check_first_line(start: bytes) -> None:
+    """Refuse what Arrow would take for a file of one column, and speak of later."""
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise BadData("the text is in UTF-16; allowed: UTF-8")
+    line = re.split(rb"[\r\n]", start, maxsplit=1)[0].removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
+    separator = next((mark for mark in ";\t" if mark in line), None)
+    if separator is not None and "," not in line:
+        detail = f"the header names one column, {line[:100]!r}"
+        raise BadData(f"{detail}: is the file separated by {separator!r}? allowed: values separated by commas")
 
 
 def _parse_csv(path: Path, types: dict[str, pa.DataType]) -> pa.Table:
