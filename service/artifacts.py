@@ -20,6 +20,7 @@ from typing import BinaryIO, cast
 import fsspec
 
 from service.errors import StoreUnavailable
+from workers.datafiles import is_local
 
 _CHUNK_BYTES = 1 << 20
 _PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*", re.ASCII)
@@ -31,8 +32,7 @@ class Artifacts:
     def __init__(self, url: str) -> None:
         self.url = url
         self._filesystem, self._root = fsspec.url_to_fs(url)
-        protocol = self._filesystem.protocol
-        self._local = "file" in ((protocol,) if isinstance(protocol, str) else protocol)
+        self._local = is_local(self._filesystem)
 
     def write(self, path: str, content: bytes | Path | BinaryIO) -> str:
         """Write a file, flushed with its folder where the store is local; returns its SHA-256.

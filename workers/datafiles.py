@@ -12,6 +12,7 @@ from pathlib import Path
 
 import fsspec
 import numpy as np
+from fsspec import AbstractFileSystem
 from numpy.typing import NDArray
 
 NAMES = ("x_train", "y_train", "x_validation", "y_validation")
@@ -42,7 +43,7 @@ class DataFiles:
     def _local(self, name: str) -> Path:
         filesystem, root = fsspec.url_to_fs(self.artifacts)
         source = f"{root}/{self.folder}/{name}.npy"
-        if "file" in _protocols(filesystem.protocol):
+        if is_local(filesystem):
             return Path(source)
         target = Path(self.cache) / self.folder / f"{name}.npy"
         if not target.exists():
@@ -53,8 +54,10 @@ class DataFiles:
         return target
 
 
-def _protocols(protocol: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (protocol,) if isinstance(protocol, str) else protocol
+def is_local(filesystem: AbstractFileSystem) -> bool:
+    """Whether its files are this machine's own, which can be mapped where they lie."""
+    protocol = filesystem.protocol
+    return "file" in ((protocol,) if isinstance(protocol, str) else protocol)
 
 
 def _mapped(path: Path) -> NDArray[np.floating]:
