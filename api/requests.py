@@ -5,13 +5,11 @@ Knows no route: `Route` learns from each what it takes.
 
 from __future__ import annotations
 
-import errno
-import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import orjson
 from fastapi.routing import APIRoute
@@ -21,7 +19,8 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from api.errors import MalformedJSON, UnsupportedMediaType
-from service.errors import FieldError, InvalidRequest, StoreUnavailable, TooLarge
+from service.errors import FieldError, InvalidRequest, TooLarge
+from service.spool import Spool
 
 WRITE_BYTES = 1 << 20
 
@@ -124,32 +123,20 @@ async def capped(request: Request, max_bytes: int) -> AsyncIterator[bytes]:
 
 
 @asynccontextmanager
-async def uploaded(request: Request, max_bytes: int, folder: Path) -> AsyncIterator[IO[bytes]]:
-    """Give the body as a file without a name in `folder`, at its beginning; memory holds a piece of it at a time.
+async def uploaded(request: Request, max_bytes: int, folder: Path) -> AsyncIterator[Spool]:
+    """Give the whole body, spooled to `folder`; memory holds a piece of it at a time.
 
     Raises: TooLarge; StoreUnavailable when the disk is full.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder) as file:
+    with Spool(folder) as spool:
         piece = bytearray()
         async for chunk in capped(request, max_bytes):
             piece += chunk
             if len(piece) >= WRITE_BYTES:
-                await run_in_threadpool(_write, file, bytes(piece))
+                await run_in_threadpool(spool.write, bytes(piece))
                 piece.clear()
-        await run_in_threadpool(_write, file, bytes(piece))
-        file.seek(0)
-        yield file
-
-
-def _write(file: IO[bytes], piece: bytes) -> None:
-    try:
-        file.write(piece)
-        file.flush()
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise
-        raise StoreUnavailable("the disk that uploads are written to is full") from error
+        await run_in_threadpool(spool.write, bytes(piece))
+        yield spool
 
 
 def _too_large(max_bytes: int) -> TooLarge:

@@ -6,22 +6,21 @@ process that asked. Knows no Redis, no settings and no artifact store.
 
 from __future__ import annotations
 
-import ctypes
+import errno
 import os
 import resource
-import signal
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from service import strict_json
 from service.errors import BadData, TooLarge
+from service.processes import bind_to_parent
 
 _OVERHEAD_BYTES = 512 << 20  # interpreter, libraries, a column while it is converted
-_PARENT_DEATH_SIGNAL = 1  # prctl's PR_SET_PDEATHSIG
 
 
 def main() -> None:
@@ -29,7 +28,7 @@ def main() -> None:
     os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # the others reserve memory ahead, which the limit would count
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     order = strict_json.decode(sys.stdin.buffer.read())
-    _die_with_parent()
+    bind_to_parent(order["parent"])
     _limit(order["limits"])
     sys.stdout.write(strict_json.encode(answer(order)))
 
@@ -40,15 +39,20 @@ def answer(order: Mapping[str, Any]) -> dict[str, Any]:
         return {"found": _obey(order)}
     except (BadData, TooLarge) as refused:
         errors = [asdict(error) for error in refused.errors]
-        return {"refused": {"too_large": isinstance(refused, TooLarge), "detail": refused.detail, "errors": errors}}
-    except MemoryError:
-        limit = order["limits"]["expanded_bytes"]
-        detail = f"the upload holds more than the {limit} bytes that it may expand to"
-        return {"refused": {"too_large": True, "detail": detail, "errors": []}}
+        return _refused("too_large" if isinstance(refused, TooLarge) else "bad_data", refused.detail, errors)
     except Exception as broken:  # whatever a library makes of bytes that are no such file
+        number = broken.errno if isinstance(broken, OSError) else None
+        if isinstance(broken, MemoryError) or number == errno.EFBIG:
+            limit = order["limits"]["expanded_bytes"]
+            return _refused("too_large", f"the upload holds more than the {limit} bytes that it may expand to")
         traceback.print_exc()
-        detail = f"the upload cannot be read as {order['format']}: {_first_line(broken)}"
-        return {"refused": {"too_large": False, "detail": detail, "errors": []}}
+        if number in (errno.ENOSPC, errno.EDQUOT):
+            return _refused("no_room", f"the upload cannot be kept: {_first_line(broken)}")
+        return _refused("bad_data", f"the upload cannot be read as {order['format']}: {_first_line(broken)}")
+
+
+def _refused(kind: str, detail: str, errors: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+    return {"refused": {"kind": kind, "detail": detail, "errors": list(errors)}}
 
 
 def _obey(order: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,11 +87,6 @@ def _limit(limits: Mapping[str, Any]) -> None:
 
 def _physical_bytes() -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from functools import partial
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -37,14 +38,14 @@ def die_with_parent() -> Callable[[], None]:
     """
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("start the child from the main thread: it is killed when the thread that started it ends")
-    parent = os.getpid()
+    return partial(bind_to_parent, os.getpid())
 
-    def in_child() -> None:
-        _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it died before the signal was asked for
-            os._exit(1)
 
-    return in_child
+def bind_to_parent(parent: int) -> None:
+    """In a child: be killed when the thread of `parent` that started it ends; end now if `parent` did already."""
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before the signal was asked for
+        os._exit(1)
 
 
 def descendants(root: int | None = None) -> list[int]:

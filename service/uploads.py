@@ -1,29 +1,27 @@
 """The life of a data set: added from an upload, previewed, deleted. Knows not how bytes are parsed.
 
-Nothing of an upload is kept but what its record names: bytes go to a folder of their own that goes away with the
-request, the columns to the artifact store under the new id, and the record, written last, makes the data set exist.
+Nothing of an upload is kept but what its record names: its bytes lie in a file without a name (`service.spool`), the
+columns go to the artifact store under the new id, and the record, written last, makes the data set exist.
 """
 
 from __future__ import annotations
 
-import hashlib
-import tempfile
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from service import strict_json
 from service.artifacts import Artifacts
 from service.dataset_records import DatasetRecords
 from service.datasets import Column, Dataset, identity
-from service.errors import BadData, DatasetNotFound, DeltaqError, FieldError, StoreUnavailable, TooLarge
+from service.errors import BadData, DatasetNotFound, DeltaqError, FieldError, StoreUnavailable
 from service.ids import is_id, new_id
 from service.ingest_process import Limits, ingest
 from service.refusals import refusal
 from service.settings import Settings
+from service.spool import Spool
 from service.timestamps import now
 
-FORMATS: Mapping[str, str] = {
+FORMATS: Mapping[str, str] = {  # by media type
     "text/csv": "csv",
     "application/vnd.apache.parquet": "parquet",
     "application/x-npz": "npz",
@@ -40,28 +38,23 @@ def add_dataset(
     tenant: str,
     name: str,
     target: str,
-    content_type: str,
-    stream: Iterable[bytes],
+    form: str,
+    upload: Spool,
     columns: Mapping[str, str] | None = None,
 ) -> tuple[Dataset, bool]:
-    """Read an upload and record it; the same upload again answers the data set that is there, and False.
+    """Read an upload, of a form in FORMATS, and record it; the same again answers the one that is there, and False.
 
     Raises: BadData, TooLarge, DuplicateName, StoreUnavailable.
     """
     check_name(name)
     target, overrides = strict_json.printable(target), check_overrides(columns or {})
-    kind = upload_format(content_type)
-    uploads = settings.data_dir / "uploads"
-    uploads.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=uploads) as folder:
-        source, parsed = Path(folder, "upload"), Path(folder, "columns.parquet")
-        sha256 = _spool(stream, source, settings.max_upload_bytes)
-        known = _known(records, tenant, name, identity(sha256, target, overrides))
-        if known:
-            return known, False
-        limits = Limits(settings.max_expanded_bytes, settings.upload_time_limit_s)
-        found = ingest(source, parsed, form=kind, target=target, overrides=overrides, limits=limits)
-        dataset = described(found, new_id("ds"), tenant, name, sha256, overrides)
+    known = _known(records, tenant, name, identity(upload.sha256, target, overrides))
+    if known:
+        return known, False
+    limits = Limits(settings.max_expanded_bytes, settings.upload_time_limit_s)
+    with upload.beside() as parsed:
+        found = ingest(upload.file, parsed, form=form, target=target, overrides=overrides, limits=limits)
+        dataset = described(found, new_id("ds"), tenant, name, upload.sha256, overrides)
         artifacts.write(dataset.path, parsed)
     return record(records, artifacts, dataset)
 
@@ -155,37 +148,8 @@ def check_overrides(columns: Mapping[str, Any]) -> dict[str, str]:
     return {strict_json.printable(column): wanted for column, wanted in columns.items()}
 
 
-def upload_format(content_type: str) -> str:
-    """The format of an upload by its media type; parameters such as a charset are no part of it.
-
-    Raises: BadData.
-    """
-    found = FORMATS.get(content_type.split(";")[0].strip().lower())
-    if found is None:
-        error = FieldError("/content-type", _shown(content_type), "no format that can be read", list(FORMATS))
-        raise BadData(
-            f"Content-Type {_shown(content_type)!r} cannot be read; allowed: {', '.join(FORMATS)}", errors=[error]
-        )
-    return found
-
-
 def _shown(text: str) -> str:
     return strict_json.printable(text[:NAME_LENGTH])
-
-
-def _spool(stream: Iterable[bytes], path: Path, limit_bytes: int) -> str:
-    digest, size = hashlib.sha256(), 0
-    try:
-        with path.open("xb") as file:
-            for chunk in stream:
-                size += len(chunk)
-                if size > limit_bytes:
-                    raise TooLarge(f"the upload has more than the {limit_bytes} bytes that are allowed")
-                digest.update(chunk)
-                file.write(chunk)
-    except OSError as error:
-        raise StoreUnavailable(f"the upload cannot be kept: {error}") from error
-    return digest.hexdigest()
 
 
 def _known(records: DatasetRecords, tenant: str, name: str, wanted: str) -> Dataset | None:

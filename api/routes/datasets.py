@@ -24,7 +24,6 @@ from service.datasets import Dataset
 from service.errors import FieldError, InvalidRequest
 from service.uploads import FORMATS, add_dataset, delete_dataset, preview
 
-READ_BYTES = 1 << 20
 MAX_PREVIEW_ROWS = 100
 
 router = APIRouter(prefix="/v1/datasets", tags=["datasets"], route_class=Route)
@@ -63,7 +62,7 @@ async def upload(
         raise UnsupportedMediaType(f"Content-Type is {media_type[:100]!r}; allowed is one of {', '.join(FORMATS)}")
     overrides = _overrides(columns)
     settings = services.settings
-    async with uploaded(request, settings.max_upload_bytes, settings.data_dir / "uploads") as file:
+    async with uploaded(request, settings.max_upload_bytes, settings.data_dir / "uploads") as spool:
         add = partial(
             add_dataset,
             services.datasets,
@@ -72,8 +71,8 @@ async def upload(
             tenant=tenant,
             name=name,
             target=target,
-            content_type=media_type,
-            stream=iter(partial(file.read, READ_BYTES), b""),
+            form=FORMATS[media_type],
+            upload=spool,
             columns=overrides,
         )
         dataset, created = await to_thread.run_sync(add, limiter=services.upload_limiter)

@@ -107,6 +107,10 @@ def test_another_content_type_is_refused(client: httpx.Client, media_type: str) 
     assert "text/csv" in problem(upload(client, media_type=media_type), 415)["detail"]
 
 
+def test_a_charset_is_no_part_of_the_content_type(client: httpx.Client) -> None:
+    assert upload(client, media_type="Text/CSV; charset=utf-8").status_code == 201
+
+
 @pytest.mark.parametrize("left_out", ["name", "target"])
 def test_name_and_target_are_needed(client: httpx.Client, left_out: str) -> None:
     params = {"name": "n", "target": "label"}

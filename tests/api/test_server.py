@@ -72,6 +72,26 @@ def answers(client: httpx.Client) -> bool:
         return False
 
 
+def test_one_that_is_killed_in_an_upload_leaves_nothing_of_it(environment: dict[str, str], tmp_path: Path) -> None:
+    address = ("127.0.0.1", int(environment["DELTAQ_PORT"]))
+    head = "POST /v1/datasets?name=n&target=y HTTP/1.1\r\nHost: localhost\r\nContent-Type: text/csv\r\n"
+    with process(**environment) as api, httpx.Client(base_url=f"http://127.0.0.1:{address[1]}") as client:
+        wait_until(lambda: answers(client), 30)
+        with socket.create_connection(address) as uploading:
+            uploading.sendall(f"{head}Content-Length: {8 << 20}\r\n\r\n".encode() + b"1,0\n" * (1 << 20))
+            wait_until(lambda: spooled_bytes(api.pid, tmp_path / "uploads") >= 2 << 20)
+            assert list((tmp_path / "uploads").iterdir()) == []
+            api.kill()
+            api.wait(10)
+    assert list((tmp_path / "uploads").iterdir()) == []
+
+
+def spooled_bytes(pid: int, folder: Path) -> int:
+    """How much of uploads the process holds in files of the folder that have no name."""
+    held = [found for found in Path(f"/proc/{pid}/fd").iterdir() if os.readlink(found).startswith(f"{folder}/")]
+    return sum(found.stat().st_size for found in held if os.readlink(found).endswith(" (deleted)"))
+
+
 @pytest.mark.parametrize(
     ("changed", "said"),
     [

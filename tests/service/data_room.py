@@ -17,15 +17,16 @@ from service.artifacts import Artifacts
 from service.builtin import make_builtin
 from service.dataset_records import DatasetRecords
 from service.datasets import Dataset
-from service.errors import BadData, TooLarge
 from service.ingest import answer
 from service.ingest_columns import describe
+from service.ingest_process import REFUSALS
 from service.preparation import PreparedData, prepare
 from service.resolution import resolve
 from service.settings import Settings
 from service.spec import JobSpec
+from service.spool import Spool
 from service.store import Store
-from service.uploads import add_dataset, described
+from service.uploads import FORMATS, add_dataset, described
 
 CSV, PARQUET, NPZ = "text/csv", "application/vnd.apache.parquet", "application/x-npz"
 
@@ -49,19 +50,21 @@ class DataRoom:
         target: str = "y",
         content_type: str = CSV,
         columns: Mapping[str, str] | None = None,
-        settings: Settings | None = None,
     ) -> tuple[Dataset, bool]:
-        return add_dataset(
-            self.records,
-            self.artifacts,
-            settings or self.settings,
-            tenant=self.tenant,
-            name=name,
-            target=target,
-            content_type=content_type,
-            stream=[body[:7], body[7:]],
-            columns=columns,
-        )
+        with Spool(self.settings.data_dir / "uploads") as upload:
+            for piece in (body[:7], body[7:]):
+                upload.write(piece)
+            return add_dataset(
+                self.records,
+                self.artifacts,
+                self.settings,
+                tenant=self.tenant,
+                name=name,
+                target=target,
+                form=FORMATS[content_type],
+                upload=upload,
+                columns=columns,
+            )
 
     def prepare(
         self, dataset: Dataset, spec: Mapping[str, Any] | None = None, check: Callable[[], None] = lambda: None
@@ -93,8 +96,7 @@ def read(
     }
     found = strict_json.decode(strict_json.encode(answer(order)))
     if "refused" in found:
-        kind = TooLarge if found["refused"]["too_large"] else BadData
-        raise kind(found["refused"]["detail"])
+        raise REFUSALS[found["refused"]["kind"]](found["refused"]["detail"])
     return described(found["found"], "ds-" + "a" * 20, "ada", "given", "0" * 64, columns or {})
 
 

@@ -8,10 +8,10 @@ import pytest
 
 from service.dataset_records import DatasetRecords
 from service.datasets import Column, Dataset
-from service.errors import BadData, DataMissing, DatasetNotFound, DuplicateName, TooLarge
+from service.errors import BadData, DataMissing, DatasetNotFound, DuplicateName
 from service.store import Store
-from service.uploads import check_overrides, delete_dataset, preview, upload_format
-from tests.service.data_room import CSV, DataRoom, table_dataset
+from service.uploads import check_overrides, delete_dataset, preview
+from tests.service.data_room import DataRoom, table_dataset
 
 BODY = b"x,kind,y\n1.5,red,yes\n,blue,no\n3,,yes\n"
 
@@ -148,13 +148,6 @@ def test_other_names_are_only_names(data_room: DataRoom, store: Store, name: str
     assert data_room.files() == {f"artifacts/{dataset.path}"}
 
 
-def test_a_body_beyond_the_limit_is_too_large(data_room: DataRoom) -> None:
-    small = data_room.settings.model_copy(update={"max_upload_bytes": len(BODY) - 1})
-    with pytest.raises(TooLarge, match=str(len(BODY) - 1)):
-        data_room.add(BODY, settings=small)
-    assert data_room.files() == set()
-
-
 def test_what_breaks_off_leaves_nothing(data_room: DataRoom) -> None:
     with pytest.raises(BadData):
         data_room.add(b"x,y\n1\n", "d1")
@@ -167,12 +160,6 @@ def test_what_breaks_off_leaves_nothing(data_room: DataRoom) -> None:
 def test_an_unknown_column_type_names_what_is_allowed() -> None:
     with pytest.raises(BadData, match="'date' is no type for 'x'; allowed: numeric, categorical, ignore"):
         check_overrides({"x": "date"})
-
-
-def test_a_charset_is_no_part_of_the_format() -> None:
-    assert upload_format("Text/CSV; charset=utf-8") == "csv"
-    with pytest.raises(BadData, match=CSV):
-        upload_format("application/json")
 
 
 def test_labels_keep_their_type_through_any_json() -> None:
