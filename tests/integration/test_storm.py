@@ -35,16 +35,16 @@ VICTIMS: dict[str, Callable[[LiveService], int]] = {
 
 
 def strike(live: LiveService, find: Callable[[LiveService], int]) -> None:
-    """Kill the part; what was shown of it may be older than its end, then the one that took its place."""
+    """Kill the part; what was shown of it may be older than its end, and Ray killed while it starts takes a minute."""
 
     def struck() -> bool:
         try:
             live.kill(find(live))
-        except ProcessLookupError:
+        except (ProcessLookupError, AssertionError):
             return False
         return True
 
-    until(struck, 60, "a part that lives")
+    until(struck, 150, "a part that lives")
 
 
 @pytest.mark.parametrize(
@@ -55,8 +55,15 @@ def strike(live: LiveService, find: Callable[[LiveService], int]) -> None:
     ],
 )
 def test_a_storm_of_kills_loses_no_job_and_no_bit(tmp_path: Path, kills: int) -> None:
-    chance = random.Random(kills)  # the same storm each time
     live = LiveService(tmp_path / "data", workers=2, DELTAQ_CHECKPOINT_S="0.4")
+    try:
+        storm(live, random.Random(kills), kills)  # the same storm each time
+    finally:
+        live.stop()
+
+
+def storm(live: LiveService, chance: random.Random, kills: int) -> None:
+    """Two jobs, a kill, two jobs, a kill …, and a look at every job that came."""
     undisturbed = live.finish(live.submit(SPEC))["result"]["weights_sha256"]
     jobs = []
     for _ in range(kills):
@@ -67,4 +74,3 @@ def test_a_storm_of_kills_loses_no_job_and_no_bit(tmp_path: Path, kills: int) ->
     assert {job["result"]["weights_sha256"] for job in results} == {undisturbed}
     for job in jobs:
         assert [row["epoch"] for row in live.metrics(job)] == list(range(1, SPEC["epochs"] + 1))
-    live.stop()
