@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from service.datasets import Column, Dataset, Task, choice_warning, constant_warning
+from service.job_memory import runner_bytes
 from service.partition import part_rows
 from service.resolution_columns import check_magnitudes, choose_features, choose_target, choose_task, refuse
 from service.spec import DataSpec, HiddenLayer, JobSpec, NetworkSpec, WorkersSpec
@@ -84,7 +85,7 @@ def resolve(spec: JobSpec, dataset: Dataset) -> Resolution:
         train_rows=train_rows,
         validation_rows=validation_rows,
         parameters=architecture.parameter_count,
-        memory_bytes=_memory_bytes(architecture, train_rows + validation_rows, -(-batch_rows // shards)),
+        memory_bytes=runner_bytes(resolved, architecture, train_rows, validation_rows),
         warnings=[warning for warning in (chosen, constant_warning(features), clamped) if warning],
     )
 
@@ -224,13 +225,3 @@ def _architecture(spec: JobSpec, inputs: int, outputs: int) -> Architecture:
     ]
     layers = (*hidden, LayerShape(outputs, network.output_activation))
     return Architecture(inputs, layers, spec.loss, network.bias, network.precision)
-
-
-def _memory_bytes(architecture: Architecture, rows: int, shard_rows: int) -> int:
-    """Parameters as received, their gradient and one more for the sum; three buffers a layer; the mapped rows."""
-    units = sum(layer.units for layer in architecture.layers)
-    outputs = architecture.layers[-1].units
-    buffers = max(shard_rows, 256) * (architecture.inputs + outputs + 3 * units)
-    mapped = rows * (architecture.inputs + outputs)
-    itemsize = 4 if architecture.precision == "float32" else 8
-    return itemsize * (3 * architecture.parameter_count + buffers + mapped)

@@ -1,0 +1,52 @@
+"""How much memory a job's runner holds, counted from its resolved spec. Reads no data and allocates nothing.
+
+What is counted is what `assemble`, a step and a checkpoint allocate; a runner that computes all shards itself holds
+the most. Beside it are the interpreter and its libraries, the same for every job.
+"""
+
+from __future__ import annotations
+
+from service.spec import JobSpec
+from workers.gradient_worker import BLOCK_ROWS
+from workers.mlp.activations import ACTIVATIONS
+from workers.mlp.architecture import Architecture
+from workers.mlp.parameters import flat_size
+
+_PLANES = 3  # of a layer's workspace, as wide as the widest layer
+_SAMPLE_NUMBERS, _SAMPLE_BYTES = 4, 33  # of each sample: in the precision; in float64, whole numbers and one truth
+
+
+def runner_bytes(spec: JobSpec, architecture: Architecture, train_rows: int, validation_rows: int) -> int:
+    """What a runner holds when it holds most: while it writes a checkpoint.
+
+    Units: bytes.
+    """
+    assert isinstance(spec.shards, int)  # it is resolved
+    batch_rows = train_rows if spec.batch_size == "full" else min(spec.batch_size, train_rows)
+    shard_rows = -(-batch_rows // spec.shards)
+    row_bytes = (architecture.inputs + architecture.outputs) * architecture.dtype.itemsize
+    mapped = (train_rows + validation_rows + shard_rows) * row_bytes  # and a shard's rows, copied together
+    orders = 2 * 8 * train_rows  # an epoch's, while the next one's is drawn
+    networks = (shard_rows + BLOCK_ROWS) * _network_row_bytes(architecture)
+    return mapped + orders + networks + _vectors(spec) * flat_size(architecture) * architecture.dtype.itemsize
+
+
+def _vectors(spec: JobSpec) -> int:
+    """How many arrays of the size of all weights there are: held between steps, and in a checkpoint's two copies."""
+    assert isinstance(spec.shards, int)
+    optimizer = spec.optimizer
+    kept = 1 + (optimizer.momentum > 0) + (spec.early_stopping is not None)  # weights, velocity, the best weights
+    scratch = optimizer.weight_decay > 0 or optimizer.nesterov
+    waiting = (spec.shards - 1).bit_length()  # right halves of the tree over the shards, one a level
+    gradient = 1
+    written = 2 * kept  # safetensors collects the arrays, then makes the file's bytes of them
+    return kept + gradient + scratch + waiting + written
+
+
+def _network_row_bytes(architecture: Architecture) -> int:
+    """What `Network` holds for each row of its mini-batches: net input, activation and delta, and the workspace."""
+    numbers = _PLANES * max(architecture.sizes[1:]) + _SAMPLE_NUMBERS
+    for number, layer in enumerate(architecture.layers, start=1):
+        overwritten = number < len(architecture.layers) and not ACTIVATIONS[layer.activation].keeps_z
+        numbers += (2 if overwritten else 3) * layer.units
+    return numbers * architecture.dtype.itemsize + _SAMPLE_BYTES

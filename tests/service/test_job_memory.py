@@ -1,0 +1,53 @@
+"""What is counted for a job is what its training allocates."""
+
+from __future__ import annotations
+
+import tracemalloc
+from typing import Any
+
+import pytest
+
+from service.assembly import assemble
+from service.builtin import install_builtins
+from service.checkpoints import save_checkpoint
+from service.jobs import Lease
+from service.preparation import prepare
+from service.resolution import resolve
+from service.spec import JobSpec
+from tests.service.data_room import DataRoom
+from tests.service.short_training import Unobserved
+from workers.gradient_worker import ShardComputer
+from workers.transport.local import LocalTransport
+
+ALL = {
+    "shards": 4,
+    "optimizer": {"momentum": 0.9, "nesterov": True},
+    "early_stopping": {"metric": "validation_loss", "patience": 5},
+}
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {"network": {"hidden": [1024, 1024]}, "batch_size": 512, "optimizer": {"momentum": 0.0}},
+        {"network": {"hidden": [1024, 1024]}, "batch_size": 512, **ALL},
+        {"network": {"hidden": [512, 512], "precision": "float64"}, "batch_size": 512, **ALL, "shards": 7},
+        {"network": {"hidden": [256, 32]}, "batch_size": "full", "shards": 1, "optimizer": {"momentum": 0.0}},
+    ],
+    ids=["weights", "weights and all that goes with them", "float64", "rows"],
+)
+def test_it_is_within_a_fifth_of_what_is_allocated(data_room: DataRoom, spec: dict[str, Any]) -> None:
+    digits = next(made for made in install_builtins(data_room.records, data_room.artifacts) if made.name == "digits")
+    resolution = resolve(JobSpec.model_validate({"dataset": "digits", "epochs": 2, **spec}), digits)
+    prepared = prepare(resolution.spec, digits, data_room.artifacts, data_room.records, data_room.settings.cache_path)
+    mapped = sum(array.nbytes for array in vars(prepared.open()).values())
+    tracemalloc.start()
+    try:
+        training = assemble(resolution, prepared, lambda given: LocalTransport(ShardComputer(given)))
+        training.run(Unobserved())
+        checkpoint = save_checkpoint(training, Lease("job-" + "a" * 20, "1-a"), data_room.artifacts, {})
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    unseen = len(data_room.artifacts.read(checkpoint.path))  # the copy that safetensors makes outside of Python
+    assert resolution.memory_bytes == pytest.approx(peak + mapped + unseen, rel=0.2)
