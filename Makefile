@@ -1,5 +1,5 @@
 # From a fresh clone: `make demo`, `make test`. Each sets up .venv from the hash-pinned lock files by itself.
-# PYTHON=python3.12 chooses another Python (3.11 to 3.14).
+# PYTHON=python3.12 chooses another Python (3.11 to 3.14); QUIET= shows what is installed, and how long it takes.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -13,6 +13,7 @@ BIN := $(VENV)/bin
 UV := $(BIN)/uv
 ORACLE := .venv-oracle
 TORCH := 2.13.0
+QUIET := --quiet
 BEGUN_MS := $(shell date +%s%3N)
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-emit-index-url --no-emit-find-links $(if $(UPGRADE),--upgrade)
@@ -85,12 +86,12 @@ $(UV): requirements-uv.lock .ci/environment
 	@touch $(UV) --no-dereference
 
 $(VENV)/run.stamp: $(UV) requirements.lock pyproject.toml deltaq/__init__.py
-	@$(UV) pip install --python $(BIN)/python --quiet --require-hashes -r requirements.lock
-	@$(UV) pip install --python $(BIN)/python --quiet --no-deps --no-build-isolation --editable .
+	@$(UV) pip install --python $(BIN)/python $(QUIET) --require-hashes -r requirements.lock
+	@$(UV) pip install --python $(BIN)/python $(QUIET) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 $(VENV)/dev.stamp: $(VENV)/run.stamp requirements-dev.lock
-	@$(UV) pip install --python $(BIN)/python --quiet --require-hashes -r requirements-dev.lock
+	@$(UV) pip install --python $(BIN)/python $(QUIET) --require-hashes -r requirements-dev.lock
 	@touch $@
 
 # PyTorch stays out of the locks: its newest builds bring gigabytes of GPU packages.
