@@ -3,8 +3,9 @@
     python -m benchmarks.demo [--rounds 5]
 
 Cold: a clone with a home and caches of its own, all empty, as of somebody who has git, make and Python; what uv says
-that it needed to prepare the packages is the time of downloading and unpacking them. Warm: the same again. The start is that of `deltaq up` until it is ready (Redis, Ray, scheduler and API), the floor beside it that of
-a Ray head with the same options until a driver is attached to it; the two take turns. Times are on the clock.
+that it needed to prepare the packages is the time of downloading and unpacking them. Warm: the same again. The start
+is that of `deltaq up` until it is ready (Redis, Ray, scheduler and API), the floor beside it that of a Ray head with
+the same options until a driver is attached to it; the two take turns. Times are on the clock.
 """
 
 from __future__ import annotations
