@@ -96,12 +96,12 @@ class LiveService:
         return dict(answer.json())
 
     def reach(self, job_id: str, step: int) -> dict[str, Any]:
-        """Wait until the job has done so many steps."""
+        """Wait until the job runs and has done so many steps (a queued one shows those of the run before)."""
 
         def there() -> dict[str, Any] | None:
             job = self.job(job_id)
             assert job["status"] in ("queued", "running"), job
-            return job if (job["progress"].get("step") or 0) >= step else None
+            return job if job["status"] == "running" and (job["progress"].get("step") or 0) >= step else None
 
         return until(there, JOB_S, f"step {step}")
 
