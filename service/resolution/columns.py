@@ -3,26 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, NoReturn
+from typing import Final
 
 from service.datasets import Column, Dataset, Task, task_of
-from service.errors import FieldError, InvalidSpec
+from service.resolution.refusal import SHOWN, refuse
 from service.spec import DataSpec
 
 _LARGEST: Final = {"float32": 3.4e38, "float64": 1.7e308}
 _LARGEST_SQUARED = 1e150  # what may be squared and added up in float64
-_SHOWN = 20
-
-
-def refuse(pointer: str, value: Any, detail: str, allowed: Any) -> NoReturn:
-    """Refuse a field of the spec: where it is, what it holds, why not, and what is allowed.
-
-    Raises: InvalidSpec.
-    """
-    field = pointer.strip("/").replace("/", ".")
-    shown = list(allowed)[:_SHOWN] if isinstance(allowed, list | tuple) else allowed
-    text = ", ".join(map(str, shown)) if isinstance(shown, list) else shown
-    raise InvalidSpec(f"{field}: {detail}; allowed: {text}", errors=[FieldError(pointer, value, detail, shown)])
 
 
 def _usable(dataset: Dataset) -> list[str]:
@@ -69,7 +57,7 @@ def choose_features(data: DataSpec, dataset: Dataset, target: Column) -> list[Co
     lacking = [column.name for column in features if column.missing]
     if lacking:
         detail = f"values are missing in {_named(lacking)}, and data.missing is 'refuse'"
-        refuse("/data/features", lacking[:_SHOWN], detail, "columns that have a value in every row")
+        refuse("/data/features", lacking[:SHOWN], detail, "columns that have a value in every row")
     return features
 
 

@@ -1,0 +1,88 @@
+"""The network's shape: its loss, its output, its layers, by the task and the width of the data."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from service.datasets import Column, Task
+from service.resolution.refusal import refuse
+from service.spec import HiddenLayer, JobSpec, NetworkSpec
+from workers.mlp.architecture import Architecture, LayerShape
+from workers.mlp.losses import allowed_activations
+
+LOSSES: Final[dict[Task, tuple[str, ...]]] = {  # the first is `auto`
+    "regression": ("squared_error",),
+    "binary": ("log_loss", "cross_entropy", "squared_error"),
+    "multiclass": ("cross_entropy", "log_loss", "squared_error"),
+}
+
+
+def output_units(task: Task, loss: str, activation: str, classes: int) -> int:
+    """One unit for a value, or for the second of two classes; a distribution has a unit for each class."""
+    distribution = loss == "cross_entropy" or activation == "softmax"
+    return 1 if task == "regression" or (task == "binary" and not distribution) else classes
+
+
+def feature_width(column: Column) -> int:
+    """How many inputs a column gives."""
+    return column.distinct if column.categorical else 1
+
+
+def resolve_loss(spec: JobSpec, task: Task) -> str:
+    """The loss that is asked for, or the task's own.
+
+    Raises: InvalidSpec.
+    """
+    allowed = LOSSES[task]
+    if spec.loss == "auto":
+        return allowed[0]
+    if spec.loss not in allowed:
+        refuse("/loss", spec.loss, f"loss {spec.loss!r} does not fit task {task!r}", ["auto", *allowed])
+    return spec.loss
+
+
+def resolve_output_activation(spec: JobSpec, task: Task) -> str:
+    """Of the task, unless the loss says how many units there are and what they hold."""
+    given = spec.network.output_activation
+    if given != "auto":
+        return given
+    if task == "regression":
+        return "identity"
+    by_loss = {"cross_entropy": "softmax", "log_loss": "sigmoid"}
+    return by_loss.get(spec.loss, "sigmoid" if task == "binary" else "softmax")
+
+
+def check_output(loss: str, activation: str, outputs: int) -> None:
+    """Hold the output's activation against the loss.
+
+    Raises: InvalidSpec.
+    """
+    allowed = [name for name in allowed_activations(loss) if outputs > 1 or name != "softmax"]
+    if activation not in allowed:
+        why = " over one unit is constant; it" if activation == "softmax" and outputs == 1 else ""
+        detail = f"output activation {activation!r}{why} does not go with loss {loss!r}"
+        refuse("/network/output_activation", activation, detail, ["auto", *allowed])
+
+
+def resolve_network(network: NetworkSpec, activation: str) -> NetworkSpec:
+    """The network with each layer's activation named, the output's too."""
+    hidden = tuple(
+        layer.model_copy(update={"activation": layer.activation or network.activation})
+        if isinstance(layer, HiddenLayer)
+        else layer
+        for layer in network.hidden
+    )
+    return network.model_copy(update={"hidden": hidden, "output_activation": activation})
+
+
+def build_architecture(spec: JobSpec, inputs: int, outputs: int) -> Architecture:
+    """The shape that the mathematics takes, from a resolved spec."""
+    network = spec.network
+    hidden = [
+        LayerShape(layer.units, layer.activation or network.activation)
+        if isinstance(layer, HiddenLayer)
+        else LayerShape(layer, network.activation)
+        for layer in network.hidden
+    ]
+    layers = (*hidden, LayerShape(outputs, network.output_activation))
+    return Architecture(inputs, layers, spec.loss, network.bias, network.precision)

@@ -1,0 +1,45 @@
+"""One training job: what `service.spec` is made of, put together."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from service.spec.base import Name, Seed, Spec
+from service.spec.data import DataSpec
+from service.spec.network import Loss, NetworkSpec
+from service.spec.optimizer import OptimizerSpec
+from service.spec.stopping import EarlyStopping
+
+TagKey = Annotated[  # jobs are looked for by `key=value`
+    str, StringConstraints(pattern=r"^[^=]{1,64}$"), Field(description="1 to 64 characters, none of them '='")
+]
+TagValue = Annotated[str, StringConstraints(max_length=256)]
+
+
+class WorkersSpec(Spec):
+    """How many workers (slots) serve the job; never changes the result."""
+
+    min: Annotated[int, Field(ge=1, le=1024)] = 1
+    max: Annotated[int, Field(ge=1, le=1024)] | None = None  # None: the number of shards
+
+
+class JobSpec(Spec):
+    """One training job, as it is submitted and as it can be submitted again."""
+
+    name: Name | None = None
+    tags: Annotated[dict[TagKey, TagValue], Field(max_length=32)] = Field(default_factory=dict)
+    dataset: Name
+    data: DataSpec = DataSpec()
+    network: NetworkSpec = NetworkSpec()
+    loss: Literal["auto"] | Loss = "auto"
+    optimizer: OptimizerSpec = OptimizerSpec()
+    epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 20
+    batch_size: Annotated[int, Field(ge=1, le=16_777_216)] | Literal["full"] = 32
+    shuffle: bool = True
+    seed: Seed = 0
+    shards: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
+    workers: WorkersSpec = WorkersSpec()
+    early_stopping: EarlyStopping | None = None
+    priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
