@@ -44,6 +44,11 @@ class Parameters:
                 self.b.append(self.flat[..., start : start + units])
                 start += padded(units, self.flat.dtype)
 
+    @property
+    def trained(self) -> Array:
+        """What an optimizer changes, (…, size): a view of `flat`."""
+        return self.flat
+
     def member(self, index: tuple[int, ...]) -> Parameters:
         """Return one network of a population, as a view."""
         return Parameters(self.architecture, (), self.flat[index])
