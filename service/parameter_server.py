@@ -6,8 +6,10 @@ nothing. Knows neither Redis nor the queue, and not where its workers run.
 
 from __future__ import annotations
 
+from workers.batches import Step
 from workers.mlp.architecture import Architecture
 from workers.mlp.initializers import initialize
+from workers.mlp.normalizations import follow_running
 from workers.mlp.optimizers import SGD
 from workers.mlp.parameters import Parameters
 from workers.mlp.sums import BatchSums
@@ -26,15 +28,25 @@ class ParameterServer:
         self._optimizer = optimizer
         self._gradient = Parameters(architecture)
 
-    def step(self, epoch: int, step: int) -> BatchSums:
+    def step(self, step: Step) -> BatchSums:
         """Do one update; answers the mini-batch's sums before it.
 
         Raises: WorkersLost, with nothing changed: the step can be done again.
         """
-        sums = self.transport.gradient(self.parameters, epoch, step, self._gradient)
+        sums = self.transport.gradient(self.parameters, step, self._gradient)
         self._optimizer.update(self.parameters, self._gradient, float(sums.weight), self.optimizer_state)
+        self._follow_running(sums)
         self.version += 1
         return sums
+
+    def _follow_running(self, sums: BatchSums) -> None:
+        if not sums.weight:
+            return
+        for own, of_step, layer in zip(
+            self.parameters.others, self._gradient.others, self.parameters.architecture.layers, strict=True
+        ):
+            if layer.running:
+                follow_running(own, of_step, sums.rows)
 
     def evaluate(self) -> BatchSums | None:
         """The validation part's sums with the weights as they are; None without a validation part."""

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from service.errors import Diverged
 from service.parameter_server import ParameterServer
 from service.spec import EarlyStopping, JobSpec
-from workers.batches import batch_rows, steps_per_epoch
+from workers.batches import Step, batch_rows, steps_per_epoch
 from workers.mlp.sums import BatchSums
 
 DIVERGED_HINT = "Try a smaller optimizer.learning_rate, or data.scale standard and data.scale_target standard."
@@ -112,7 +112,7 @@ class Training:
 
     def _step(self) -> None:
         state = self.state
-        sums = self.server.step(state.epoch, state.step)
+        sums = self.server.step(Step(state.epoch, state.step))
         if not math.isfinite(sums.loss):
             raise self._diverged(f"the loss became {sums.loss}")
         state.loss += float(sums.loss)

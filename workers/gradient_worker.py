@@ -13,11 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers import kernels
-from workers.batches import batch_rows, epoch_order, shard_slice
+from workers.batches import Step, batch_rows, epoch_order, shard_slice
 from workers.datafiles import DataFiles
 from workers.mlp.architecture import Architecture
 from workers.mlp.network import Network
 from workers.mlp.parameters import Parameters
+from workers.mlp.random import RowPlace
 from workers.mlp.sums import BatchSums
 from workers.place import Place
 from workers.summation import complete_subtrees, tree_split
@@ -83,31 +84,32 @@ class ShardComputer:
         """How many evaluation blocks the validation part has."""
         return -(-len(self._data.x_validation) // BLOCK_ROWS)
 
-    def subtree(
-        self, parameters: Parameters, epoch: int, step: int, lo: int, hi: int, out: Parameters
-    ) -> BatchSums | None:
+    def subtree(self, parameters: Parameters, step: Step, lo: int, hi: int, out: Parameters) -> BatchSums | None:
         """Sum the gradients of the shards [lo, hi), a complete subtree, into `out`; None when all of them are empty."""
         if hi - lo == 1:
-            return self.shard(parameters, epoch, step, lo, out)
+            return self.shard(parameters, step, lo, out)
         middle = tree_split(lo, hi)
-        left = self.subtree(parameters, epoch, step, lo, middle, out)
+        left = self.subtree(parameters, step, lo, middle, out)
         beside = self._beside(middle - lo)
-        right = self.subtree(parameters, epoch, step, middle, hi, beside if left is not None else out)
+        right = self.subtree(parameters, step, middle, hi, beside if left is not None else out)
         if left is None or right is None:
             return left if right is None else right
         np.add(out.flat, beside.flat, out=out.flat)
         return left.plus(right)
 
-    def shard(self, parameters: Parameters, epoch: int, step: int, shard: int, out: Parameters) -> BatchSums | None:
+    def shard(self, parameters: Parameters, step: Step, shard: int, out: Parameters) -> BatchSums | None:
         """Write the gradient sums of one shard into `out`; None when it has no row."""
-        rows = self._rows_of(epoch, step, shard)
+        batch = self._batch(step)
+        part = shard_slice(len(batch), self.assignment.shards, shard)
+        rows = batch[part]
         count = len(rows)
         if count == 0:
             return None
         x, y = self._x[:count], self._y[:count]
         np.take(self._data.x_train, rows, axis=0, out=x, mode="clip")
         np.take(self._data.y_train, rows, axis=0, out=y, mode="clip")
-        return self._network.gradient(parameters, x, y, None, out)
+        place = RowPlace(self.assignment.seed, step.epoch, step.number, part.start)
+        return self._network.gradient(parameters, x, y, None, out, place, observe=step.observe)
 
     def evaluate(self, parameters: Parameters, block: int) -> BatchSums:
         """The sums of one block of 256 validation rows."""
@@ -120,12 +122,11 @@ class ShardComputer:
             self._buffers[width] = Parameters(self.assignment.architecture)
         return self._buffers[width]
 
-    def _rows_of(self, epoch: int, step: int, shard: int) -> NDArray[np.int64]:
+    def _batch(self, step: Step) -> NDArray[np.int64]:
         given = self.assignment
-        if self._order is None or self._order[0] != epoch:
-            self._order = (epoch, epoch_order(self.rows, given.seed, epoch, given.shuffle))
-        batch = self._order[1][batch_rows(self.rows, given.batch_size, step)]
-        return batch[shard_slice(len(batch), given.shards, shard)]
+        if self._order is None or self._order[0] != step.epoch:
+            self._order = (step.epoch, epoch_order(self.rows, given.seed, step.epoch, given.shuffle))
+        return self._order[1][batch_rows(self.rows, given.batch_size, step.number)]
 
 
 class GradientWorker:
@@ -149,15 +150,13 @@ class GradientWorker:
         self._parameters = Parameters(assignment.architecture)
         return self._fingerprint, self._computer.blocks
 
-    def gradients(
-        self, token: str, flat: NDArray[np.floating], epoch: int, step: int, shards: list[int]
-    ) -> list[Partial]:
+    def gradients(self, token: str, flat: NDArray[np.floating], step: Step, shards: list[int]) -> list[Partial]:
         """The gradient sums of these shards, as few complete subtrees as they make. Raises: StaleToken."""
         computer = self._take(token, flat)
         partials = []
         for lo, hi in complete_subtrees(shards, computer.assignment.shards):
             out = Parameters(computer.assignment.architecture)
-            sums = computer.subtree(self._parameters, epoch, step, lo, hi, out)
+            sums = computer.subtree(self._parameters, step, lo, hi, out)
             if sums is not None:
                 partials.append(Partial(lo, hi, out.flat, sums))
         return partials

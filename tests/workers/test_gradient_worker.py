@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from workers.batches import batch_rows, epoch_order
+from workers.batches import Step, batch_rows, epoch_order
 from workers.datafiles import DataFiles
 from workers.gradient_worker import Assignment, GradientWorker, Partial, ShardComputer, StaleToken
 from workers.mlp.architecture import Architecture, LayerShape
@@ -40,7 +40,7 @@ def weights() -> Parameters:
 def test_unequal_shards_give_the_gradient_of_the_whole_batch(data: DataFiles, shards: int, step: int) -> None:
     computer = ShardComputer(Assignment(ARCHITECTURE, data, BATCH, shards, seed=2, shuffle=True))
     out = Parameters(ARCHITECTURE)
-    sums = computer.subtree(weights(), 4, step, 0, shards, out)
+    sums = computer.subtree(weights(), Step(4, step), 0, shards, out)
     rows = epoch_order(ROWS, 2, 4, True)[batch_rows(ROWS, BATCH, step)]
     mapped, expected = data.open(), Parameters(ARCHITECTURE)
     whole = Network(ARCHITECTURE, BATCH).gradient(weights(), mapped.x_train[rows], mapped.y_train[rows], None, expected)
@@ -55,12 +55,12 @@ def test_unequal_shards_give_the_gradient_of_the_whole_batch(data: DataFiles, sh
 def test_the_bits_do_not_show_who_computed_a_shard(data: DataFiles, shards: int, workers: int) -> None:
     assignment = Assignment(ARCHITECTURE, data, BATCH, shards, seed=2, shuffle=True)
     alone = Parameters(ARCHITECTURE)
-    ShardComputer(assignment).subtree(weights(), 0, 1, 0, shards, alone)
+    ShardComputer(assignment).subtree(weights(), Step(0, 1), 0, shards, alone)
     partials: list[Partial] = []
     for number in range(workers):
         worker = GradientWorker()
         worker.prepare("1-aa", assignment)
-        partials += worker.gradients("1-aa", weights().flat, 0, 1, list(range(number, shards, workers)))
+        partials += worker.gradients("1-aa", weights().flat, Step(0, 1), list(range(number, shards, workers)))
     whole = combine_subtrees({(one.lo, one.hi): one for one in partials}, 0, shards, Partial.plus)
     assert whole is not None
     assert whole.gradient.tobytes() == alone.flat.tobytes()
@@ -74,7 +74,7 @@ def test_a_worker_serves_the_latest_lease_alone(data: DataFiles) -> None:
     with pytest.raises(StaleToken):
         worker.prepare("8-aa", assignment)
     with pytest.raises(StaleToken):
-        worker.gradients("8-aa", weights().flat, 0, 0, [0])
+        worker.gradients("8-aa", weights().flat, Step(0, 0), [0])
     with pytest.raises(StaleToken):
         worker.evaluate("9-cc", weights().flat, [0])
-    assert worker.gradients("9-bb", weights().flat, 0, 0, [0, 1])[0].hi == 2
+    assert worker.gradients("9-bb", weights().flat, Step(0, 0), [0, 1])[0].hi == 2

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from workers.mlp.arrays import Array, Workspace
+from workers.mlp.arrays import Array, Arrays, Workspace
 
 
 class Activation(ABC):
@@ -29,6 +29,14 @@ class Activation(ABC):
     @abstractmethod
     def backward(self, z: Array, a: Array, delta: Array, work: Workspace) -> None:
         """Turn delta from ∂E/∂a into ∂E/∂z, in place."""
+
+    def forward(self, z: Array, out: Array, work: Workspace, learned: Arrays) -> None:
+        """Do `apply` with what the layer has learned, which most activations have no use for."""
+        self.apply(z, out, work)
+
+    def back(self, z: Array, a: Array, delta: Array, work: Workspace, learned: Arrays, gradient: Arrays) -> None:
+        """Do `backward` with what the layer has learned, and write its gradient."""
+        self.backward(z, a, delta, work)
 
 
 class Elementwise(Activation):
@@ -132,3 +140,8 @@ class Softmax(Activation):
 
 
 ACTIVATIONS: dict[str, Activation] = {f.name: f for f in (Identity(), Sigmoid(), Tanh(), Relu(), Softmax())}
+
+
+def find_activation(name: str) -> Activation:
+    """Return the activation of that name."""
+    return ACTIVATIONS[name]

@@ -10,20 +10,42 @@ import numpy as np
 
 from workers.mlp.activations import ACTIVATIONS
 from workers.mlp.losses import find_loss, minimum_outputs
+from workers.mlp.normalizations import NORMALIZATIONS, Normalization
 
 
 @dataclass(frozen=True)
 class LayerShape:
-    """One layer of units, and the activation of their net inputs."""
+    """One layer of units: z, then its normalisation, its activation and, in training, dropout."""
 
     units: int
     activation: str
+    normalization: Literal["none", "batch", "layer"] = "none"
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         if self.units < 1:
             raise ValueError(f"units: {self.units}; allowed: 1 or more")
         if self.activation not in ACTIVATIONS:
             raise ValueError(f"activation: {self.activation!r}; allowed: {', '.join(ACTIVATIONS)}")
+        if self.normalization not in ("none", *NORMALIZATIONS):
+            allowed = ", ".join(("none", *NORMALIZATIONS))
+            raise ValueError(f"normalization: {self.normalization!r}; allowed: {allowed}")
+        check_rate("dropout", self.dropout)
+
+    @property
+    def normalizer(self) -> Normalization | None:
+        """Its normalisation, if it has one."""
+        return NORMALIZATIONS.get(self.normalization)
+
+    @property
+    def learned(self) -> tuple[str, ...]:
+        """The names of what is trained in it beside W and b, (units,) each, in order."""
+        return self.normalizer.learned if self.normalizer else ()
+
+    @property
+    def running(self) -> tuple[str, ...]:
+        """The names of its running statistics, (units,) each, in order."""
+        return self.normalizer.running if self.normalizer else ()
 
 
 @dataclass(frozen=True)
@@ -35,6 +57,7 @@ class Architecture:
     loss: str
     bias: bool = True
     precision: Literal["float32", "float64"] = "float32"
+    input_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         if self.inputs < 1:
@@ -43,7 +66,10 @@ class Architecture:
             raise ValueError("layers: none; allowed: at least the output layer")
         if self.precision not in ("float32", "float64"):
             raise ValueError(f"precision: {self.precision!r}; allowed: float32, float64")
+        check_rate("input_dropout", self.input_dropout)
         output = self.layers[-1]
+        if output.normalization != "none" or output.dropout:
+            raise ValueError("output layer: normalised or dropped out; allowed: neither")
         find_loss(self.loss, output.activation)
         least = minimum_outputs(self.loss, output.activation)
         if output.units < least:
@@ -67,5 +93,12 @@ class Architecture:
 
     @property
     def parameter_count(self) -> int:
-        """How many numbers are trained: all weights and, with bias, one more a unit."""
-        return sum((below + self.bias) * units for below, units in pairwise(self.sizes))
+        """How many numbers are trained: all weights and, with bias, one more a unit; what a layer learns beside."""
+        joined = sum((below + self.bias) * units for below, units in pairwise(self.sizes))
+        return joined + sum(len(layer.learned) * layer.units for layer in self.layers)
+
+
+def check_rate(name: str, rate: float) -> None:
+    """Hold a dropout rate against its bounds. Raises: ValueError."""
+    if not 0 <= rate < 1:
+        raise ValueError(f"{name}: {rate}; allowed: 0 or more, below 1")

@@ -14,6 +14,7 @@ quietly = np.errstate(over="ignore", invalid="ignore")
 ALIGNMENT_BYTES = 64  # a cache line, and the widest vector register
 
 Array = NDArray[np.floating[Any]]
+Arrays = dict[str, Array]
 
 
 class Workspace(NamedTuple):

@@ -12,19 +12,37 @@ from numpy.typing import DTypeLike, NDArray
 from workers.mlp.activations import ACTIVATIONS
 from workers.mlp.architecture import Architecture
 from workers.mlp.arrays import Array, Workspace, aligned
+from workers.mlp.dropout import row_width
+from workers.mlp.normalizations import Normalized
 
 
 @dataclass(frozen=True)
 class LayerBuffers:
-    """One layer's net input, activation and delta, (…, samples, units), and its workspace.
+    """One layer's net input, activation, output and delta, (…, samples, units), and its workspace.
 
-    In a hidden layer whose f′ needs a alone, `a` is `z`: the activation is written over the net input.
+    `z` is what f is taken of, normalised where the layer is. In a hidden layer whose f′ needs a alone, `a` is `z`: the
+    activation is written over the net input. `out` is `a` unless units are dropped from it. What has no use is None.
     """
 
     z: Array
     a: Array
+    out: Array
     delta: Array
     work: Workspace
+    normalized: Normalized | None
+    dropped: Dropped | None
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """What dropout needs of a layer, or of the inputs: the values left, the mask, and room for random numbers.
+
+    Shapes: out and mask (…, samples, units), chance (samples, numbers of a row).
+    """
+
+    out: Array
+    mask: Array
+    chance: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -46,6 +64,7 @@ class Buffers:
 
     layers: tuple[LayerBuffers, ...]
     samples: SampleBuffers
+    inputs: Dropped | None
 
 
 class Memory:
@@ -67,8 +86,10 @@ class Memory:
         if rows not in self._views:
             if not 1 <= rows <= self.rows:
                 raise ValueError(f"rows: {rows}; allowed: 1 to {self.rows}")
-            layers = tuple(self._layer(index, rows) for index in range(len(self._architecture.layers)))
-            self._views[rows] = Buffers(layers, self._samples(rows))
+            architecture = self._architecture
+            layers = tuple(self._layer(index, rows) for index in range(len(architecture.layers)))
+            inputs = self._dropped("input", architecture.input_dropout, rows, architecture.inputs)
+            self._views[rows] = Buffers(layers, self._samples(rows), inputs)
         return self._views[rows]
 
     def _layer(self, index: int, rows: int) -> LayerBuffers:
@@ -77,7 +98,33 @@ class Memory:
         z = self._view(f"z{index}", rows, layer.units)
         overwritten = not is_output and not ACTIVATIONS[layer.activation].keeps_z
         a = z if overwritten else self._view(f"a{index}", rows, layer.units)
-        return LayerBuffers(z, a, self._view(f"delta{index}", rows, layer.units), self._workspace(rows, layer.units))
+        dropped = self._dropped(f"{index}", layer.dropout, rows, layer.units)
+        return LayerBuffers(
+            z=z,
+            a=a,
+            out=a if dropped is None else dropped.out,
+            delta=self._view(f"delta{index}", rows, layer.units),
+            work=self._workspace(rows, layer.units),
+            normalized=self._normalized(index, rows),
+            dropped=dropped,
+        )
+
+    def _normalized(self, index: int, rows: int) -> Normalized | None:
+        layer = self._architecture.layers[index]
+        if layer.normalizer is None:
+            return None
+        spread = (rows, 1) if layer.normalizer.axis == -1 else (1, layer.units)
+        return Normalized(self._view(f"hat{index}", rows, layer.units), self._view(f"spread{index}", *spread))
+
+    def _dropped(self, name: str, rate: float, rows: int, units: int) -> Dropped | None:
+        if not rate:
+            return None
+        chance = self._view(f"chance{name}", rows, row_width(units), dtype=np.float32)
+        return Dropped(
+            out=self._view(f"out{name}", rows, units),
+            mask=self._view(f"mask{name}", rows, units),
+            chance=chance[(0,) * len(self._networks)],  # one network's at a time
+        )
 
     def _workspace(self, rows: int, units: int) -> Workspace:
         widest = max(self._architecture.sizes[1:])

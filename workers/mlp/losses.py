@@ -20,6 +20,7 @@ Shapes: z, o, y, out and the workspace's planes are (…, samples, units); value
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import numpy as np
 
@@ -29,6 +30,8 @@ from workers.mlp.arrays import Array, Workspace
 
 class Loss(ABC):
     """What a network's output costs, and how the cost changes with the output layer's net input."""
+
+    classes: ClassVar[bool] = True
 
     @abstractmethod
     def values(self, z: Array, o: Array, y: Array, out: Array, work: Workspace) -> None:
@@ -41,6 +44,8 @@ class Loss(ABC):
 
 class SquaredError(Loss):
     """Half the squared distance, on any output activation."""
+
+    classes = False
 
     def __init__(self, activation: Activation) -> None:
         self._activation = activation

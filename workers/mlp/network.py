@@ -5,6 +5,8 @@
     backward   delta[l] = (delta[l+1] W[l+1]ᵀ) · f′(z[l])            the delta rule; column form: (W delta) · f′(z)
     gradient   ∂E/∂W[l] = a[l-1]ᵀ delta[l];  ∂E/∂b[l] = Σ delta[l]   column form: a deltaᵀ
 
+Where a layer is normalised, that comes between z and f; in training, dropout comes after f. Each has its own way back.
+
 Only `np.matmul` multiplies matrices, sums go over the last two axes of C-contiguous arrays, and the bias is added
 after the product: each of them keeps a network's bits the same alone and in a population.
 
@@ -15,12 +17,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from workers.mlp.activations import ACTIVATIONS
+from workers.mlp.activations import find_activation
 from workers.mlp.architecture import Architecture
-from workers.mlp.arrays import Array, quietly
-from workers.mlp.buffers import Buffers, LayerBuffers, Memory
+from workers.mlp.arrays import Array, Arrays, quietly
+from workers.mlp.buffers import Buffers, Dropped, LayerBuffers, Memory
+from workers.mlp.dropout import Dropout
+from workers.mlp.layer_sums import LayerSums, observe_layer
 from workers.mlp.losses import find_loss
 from workers.mlp.parameters import Parameters
+from workers.mlp.random import RowPlace
 from workers.mlp.sums import BatchSums, mark_right, sum_samples
 
 __all__ = ["BatchSums", "Network"]
@@ -37,8 +42,10 @@ class Network:
         self.architecture = architecture
         self.networks = networks
         self._memory = Memory(architecture, rows, networks)
-        self._activations = tuple(ACTIVATIONS[layer.activation] for layer in architecture.layers)
+        self._activations = tuple(find_activation(layer.activation) for layer in architecture.layers)
+        self._normalizers = tuple(layer.normalizer for layer in architecture.layers)
         self._loss = find_loss(architecture.loss, architecture.layers[-1].activation)
+        self._dropout = Dropout()
 
     def layers(self, rows: int) -> tuple[LayerBuffers, ...]:
         """Return what the last pass over that many samples left behind: each layer's z, a and delta."""
@@ -46,25 +53,39 @@ class Network:
 
     @quietly
     def forward(self, parameters: Parameters, x: Array) -> Array:
-        """Return the outputs (…, samples, outputs), a view of memory that the next pass overwrites."""
+        """Return the outputs (…, samples, outputs) of prediction, a view of memory that the next pass overwrites."""
         buffers = self._memory.of(x.shape[-2])
-        self._forward(parameters, x, buffers)
+        self._predict(parameters, x, buffers)
         return buffers.layers[-1].a
 
     @quietly
-    def sums(self, parameters: Parameters, x: Array, targets: Array, weights: Array | None) -> BatchSums:
-        """Return the sums over the samples, without a gradient."""
+    def sums(
+        self, parameters: Parameters, x: Array, targets: Array, weights: Array | None, *, observe: bool = False
+    ) -> BatchSums:
+        """Return the sums over the samples as predicted, without a gradient; with what its layers did, if asked."""
         buffers = self._memory.of(x.shape[-2])
-        self._forward(parameters, x, buffers)
-        return self._sums(targets, weights, buffers)
+        self._predict(parameters, x, buffers)
+        sums = self._sums(targets, weights, buffers)
+        return sums.with_layers(self._observed(buffers, backward=False)) if observe else sums
 
     @quietly
     def gradient(
-        self, parameters: Parameters, x: Array, targets: Array, weights: Array | None, out: Parameters
+        self,
+        parameters: Parameters,
+        x: Array,
+        targets: Array,
+        weights: Array | None,
+        out: Parameters,
+        place: RowPlace | None = None,
+        *,
+        observe: bool = False,
     ) -> BatchSums:
-        """Write the gradient of Σ w · loss into `out`, and return the sums over the samples."""
+        """Write the gradient of Σ w · loss into `out`, and return the sums over the samples.
+
+        `place` says which rows these are, for dropout alone. `out` gets the sums for running statistics too.
+        """
         buffers = self._memory.of(x.shape[-2])
-        self._forward(parameters, x, buffers)
+        x = self._train(parameters, x, buffers, out, place)
         sums = self._sums(targets, weights, buffers)
         output = buffers.layers[-1]
         self._loss.delta(output.z, output.a, targets, output.delta, output.work)
@@ -72,33 +93,75 @@ class Network:
             np.copyto(buffers.samples.weight, weights)
             np.multiply(output.delta, buffers.samples.weight[..., np.newaxis], out=output.delta)
         self._backward(parameters, x, buffers.layers, out)
-        return sums
+        return sums.with_layers(self._observed(buffers, backward=True)) if observe else sums
 
-    def _forward(self, parameters: Parameters, x: Array, buffers: Buffers) -> None:
+    def _predict(self, parameters: Parameters, x: Array, buffers: Buffers) -> None:
         a = x
         for index, (layer, activation) in enumerate(zip(buffers.layers, self._activations, strict=True)):
-            np.matmul(a, parameters.W[index], out=layer.z)
-            if parameters.b:
-                np.add(layer.z, parameters.b[index][..., np.newaxis, :], out=layer.z)
-            activation.apply(layer.z, layer.a, layer.work)
+            others = parameters.others[index]
+            self._join(parameters, index, a, layer)
+            if normalizer := self._normalizers[index]:
+                normalizer.predict(layer.z, others, layer.work)
+            activation.forward(layer.z, layer.a, layer.work, others)
             a = layer.a
+
+    def _train(
+        self, parameters: Parameters, x: Array, buffers: Buffers, out: Parameters, place: RowPlace | None
+    ) -> Array:
+        """Do the forward pass of training; return the inputs as they were used."""
+        a = x = self._drop(x, self.architecture.input_dropout, buffers.inputs, 0, place)
+        for index, (layer, activation) in enumerate(zip(buffers.layers, self._activations, strict=True)):
+            others = parameters.others[index]
+            self._join(parameters, index, a, layer)
+            if (normalizer := self._normalizers[index]) and layer.normalized:
+                normalizer.train(layer.z, layer.normalized, others, out.others[index], layer.work)
+            activation.forward(layer.z, layer.a, layer.work, others)
+            a = self._drop(layer.a, self.architecture.layers[index].dropout, layer.dropped, index + 1, place)
+        return x
+
+    def _join(self, parameters: Parameters, index: int, a: Array, layer: LayerBuffers) -> None:
+        np.matmul(a, parameters.W[index], out=layer.z)
+        if parameters.b:
+            np.add(layer.z, parameters.b[index][..., np.newaxis, :], out=layer.z)
+
+    def _drop(self, a: Array, rate: float, dropped: Dropped | None, layer: int, place: RowPlace | None) -> Array:
+        if dropped is None:
+            return a
+        if place is None:
+            raise ValueError("place: None; allowed: the place of the rows, which dropout needs")
+        self._dropout.draw(rate, place, layer, dropped.chance, dropped.mask)
+        return np.multiply(a, dropped.mask, out=dropped.out)
 
     def _backward(self, parameters: Parameters, x: Array, layers: tuple[LayerBuffers, ...], out: Parameters) -> None:
         for index in reversed(range(len(layers))):
             delta = layers[index].delta
-            below = layers[index - 1].a if index else x
+            below = layers[index - 1].out if index else x
             np.matmul(below.swapaxes(-1, -2), delta, out=out.W[index])
             if out.b:
                 delta.sum(axis=-2, out=out.b[index])
             if index:
                 hidden = layers[index - 1]
                 np.matmul(delta, parameters.W[index].swapaxes(-1, -2), out=hidden.delta)
-                self._activations[index - 1].backward(hidden.z, hidden.a, hidden.delta, hidden.work)
+                self._back_through(index - 1, hidden, parameters.others[index - 1], out.others[index - 1])
+
+    def _back_through(self, index: int, layer: LayerBuffers, others: Arrays, gradient: Arrays) -> None:
+        """Turn delta from ∂E/∂output into ∂E/∂z of a hidden layer: through dropout, f and normalisation."""
+        if layer.dropped is not None:
+            np.multiply(layer.delta, layer.dropped.mask, out=layer.delta)
+        self._activations[index].back(layer.z, layer.a, layer.delta, layer.work, others, gradient)
+        if (normalizer := self._normalizers[index]) and layer.normalized:
+            normalizer.back(layer.normalized, layer.delta, others, gradient, layer.work)
 
     def _sums(self, targets: Array, weights: Array | None, buffers: Buffers) -> BatchSums:
         output, samples = buffers.layers[-1], buffers.samples
         self._loss.values(output.z, output.a, targets, samples.loss, output.work)
-        classes = self.architecture.loss != "squared_error"
+        classes = self._loss.classes
         if classes:
             mark_right(output.a, targets, samples)
         return sum_samples(samples, weights, classes)
+
+    def _observed(self, buffers: Buffers, *, backward: bool) -> tuple[LayerSums, ...]:
+        return tuple(
+            observe_layer(layer, activation, backward=backward)
+            for layer, activation in zip(buffers.layers, self._activations, strict=True)
+        )

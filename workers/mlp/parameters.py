@@ -1,7 +1,10 @@
 """The weights of a network, or of a population, in one flat array. Know not how they were made nor how they change.
 
-Each layer's W and b are views that begin at a 64-byte boundary of `flat`, so that a whole update, a copy or a transfer
-is one operation on `flat`. What lies between the views is padding: zero, neither trained nor hashed.
+Each layer's arrays are views that begin at a 64-byte boundary of `flat`, so that a whole update, a copy or a transfer
+is one operation on `flat`: first all that is trained, then the running statistics, which only the parameter server
+changes. What lies between the views is padding: zero, neither trained nor hashed.
+
+A gradient has the same form; in the place of the running statistics it carries the sums that they are made of.
 """
 
 from __future__ import annotations
@@ -18,7 +21,8 @@ from workers.mlp.arrays import Array, aligned, padded
 class Parameters:
     """W[l] joins layer l−1 to l, (…, inputs, units); b[l] is (…, units), and the list is empty without bias.
 
-    Shapes: flat (…, size); the leading axes are `networks`.
+    others[l] are the layer's other arrays by name, (…, units) each: `gain`, `shift`, `running_mean`, …
+    Shapes: flat (…, size), trained (…, trained size); the leading axes are `networks`.
     """
 
     def __init__(self, architecture: Architecture, networks: tuple[int, ...] = (), flat: Array | None = None) -> None:
@@ -33,37 +37,45 @@ class Parameters:
         self.flat = flat
         self.W: list[Array] = []
         self.b: list[Array] = []
+        self.others: list[dict[str, Array]] = []
         self._lay_out()
 
     def _lay_out(self) -> None:
         start = 0
-        for below, units in pairwise(self.architecture.sizes):
-            self.W.append(self.flat[..., start : start + below * units].reshape(*self.networks, below, units))
-            start += padded(below * units, self.flat.dtype)
-            if self.architecture.bias:
-                self.b.append(self.flat[..., start : start + units])
-                start += padded(units, self.flat.dtype)
 
-    @property
-    def trained(self) -> Array:
-        """What an optimizer changes, (…, size): a view of `flat`."""
-        return self.flat
+        def view(*shape: int) -> Array:
+            nonlocal start
+            size = int(np.prod(shape))
+            found = self.flat[..., start : start + size].reshape(*self.networks, *shape)
+            start += padded(size, self.flat.dtype)
+            return found
+
+        layers = self.architecture.layers
+        for below, layer in zip(self.architecture.sizes, layers, strict=False):
+            self.W.append(view(below, layer.units))
+            if self.architecture.bias:
+                self.b.append(view(layer.units))
+            self.others.append({name: view(layer.units) for name in layer.learned})
+        self.trained = self.flat[..., :start]  # what an optimizer changes
+        for layer, others in zip(layers, self.others, strict=True):
+            others.update({name: view(layer.units) for name in layer.running})
 
     def member(self, index: tuple[int, ...]) -> Parameters:
         """Return one network of a population, as a view."""
         return Parameters(self.architecture, (), self.flat[index])
 
     def named(self) -> dict[str, Array]:
-        """Return the views as W1, b1, W2, b2, … in order of layers."""
+        """Return the views in the order of the hash: of each layer W1, b1, then its others by name."""
         arrays: dict[str, Array] = {}
         for layer, weights in enumerate(self.W):
             arrays[f"W{layer + 1}"] = weights
             if self.b:
                 arrays[f"b{layer + 1}"] = self.b[layer]
+            arrays |= {f"{name}{layer + 1}": array for name, array in sorted(self.others[layer].items())}
         return arrays
 
     def sha256(self) -> str:
-        """Return the hash over each layer's W and then b, little-endian, row-major, in the precision."""
+        """Return the hash over each layer's W, b and others, little-endian, row-major, in the precision."""
         digest = hashlib.sha256()
         little_endian = self.flat.dtype.newbyteorder("<")
         for array in self.named().values():
@@ -74,5 +86,9 @@ class Parameters:
 def flat_size(architecture: Architecture) -> int:
     """Return the length of a network's flat array, padding included."""
     dtype = architecture.dtype
-    biases = sum(padded(units, dtype) for units in architecture.sizes[1:]) if architecture.bias else 0
-    return biases + sum(padded(below * units, dtype) for below, units in pairwise(architecture.sizes))
+    joined = sum(padded(below * units, dtype) for below, units in pairwise(architecture.sizes))
+    per_unit = sum(
+        padded(layer.units, dtype) * (architecture.bias + len(layer.learned) + len(layer.running))
+        for layer in architecture.layers
+    )
+    return joined + per_unit

@@ -9,21 +9,35 @@ from numpy.typing import NDArray
 
 from workers.mlp.arrays import Array
 from workers.mlp.buffers import SampleBuffers
+from workers.mlp.layer_sums import LayerSums
 
 
 class BatchSums(NamedTuple):
     """Float64 sums over samples: of w · loss, of w (1 each without weights), and of w where the class was found.
 
-    `correct` is 0 for squared_error. Of a population, an array of shape `networks` stands for each number.
+    `correct` is 0 where there are no classes. Of a population, an array of shape `networks` stands for each of them.
+    `rows` counts the samples; `layers` holds what each layer did, where that was asked for.
     """
 
     loss: float
     weight: float
     correct: float
+    rows: int = 0
+    layers: tuple[LayerSums, ...] = ()
 
     def plus(self, other: BatchSums) -> BatchSums:
         """Return the sums over both."""
-        return BatchSums(self.loss + other.loss, self.weight + other.weight, self.correct + other.correct)
+        return BatchSums(
+            self.loss + other.loss,
+            self.weight + other.weight,
+            self.correct + other.correct,
+            self.rows + other.rows,
+            tuple(mine.plus(its) for mine, its in zip(self.layers, other.layers, strict=True)),
+        )
+
+    def with_layers(self, layers: tuple[LayerSums, ...]) -> BatchSums:
+        """Return the same sums with what each layer did."""
+        return self._replace(layers=layers)
 
 
 def mark_right(o: Array, y: Array, samples: SampleBuffers) -> None:
@@ -46,7 +60,8 @@ def sum_samples(samples: SampleBuffers, weights: Array | None, classes: bool) ->
     np.multiply(loss, weight, out=loss)
     weight_sum = weight.sum(axis=-1)
     np.multiply(weight, samples.right if classes else 0, out=weight)
-    return BatchSums(number(loss.sum(axis=-1)), number(weight_sum), number(weight.sum(axis=-1)))
+    found = number(weight.sum(axis=-1))
+    return BatchSums(number(loss.sum(axis=-1)), number(weight_sum), found, rows=weight.shape[-1])
 
 
 def number(total: NDArray[np.float64] | np.float64) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from workers.batches import Step
 from workers.mlp.parameters import Parameters
 from workers.mlp.sums import BatchSums
 
@@ -15,7 +16,7 @@ class WorkersLost(Exception):
 class Transport(Protocol):
     """The parameter server's view of the workers that serve one job."""
 
-    def gradient(self, parameters: Parameters, epoch: int, step: int, out: Parameters) -> BatchSums:
+    def gradient(self, parameters: Parameters, step: Step, out: Parameters) -> BatchSums:
         """Sum one mini-batch's gradients into `out` by the fixed tree over its shards.
 
         Raises: WorkersLost.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from workers.batches import Step
 from workers.gradient_worker import ShardComputer
 from workers.mlp.parameters import Parameters
 from workers.mlp.sums import BatchSums
@@ -16,9 +17,9 @@ class LocalTransport:
     def __init__(self, computer: ShardComputer) -> None:
         self._computer = computer
 
-    def gradient(self, parameters: Parameters, epoch: int, step: int, out: Parameters) -> BatchSums:
+    def gradient(self, parameters: Parameters, step: Step, out: Parameters) -> BatchSums:
         """Sum one mini-batch's gradients into `out`."""
-        sums = self._computer.subtree(parameters, epoch, step, 0, self._computer.assignment.shards, out)
+        sums = self._computer.subtree(parameters, step, 0, self._computer.assignment.shards, out)
         assert sums is not None, "a mini-batch has at least one row"
         return sums
 

@@ -15,6 +15,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError, RayTaskError
 
+from workers.batches import Step
 from workers.gradient_worker import Assignment, Partial
 from workers.mlp.parameters import Parameters
 from workers.mlp.sums import BatchSums
@@ -99,12 +100,12 @@ class RayTransport:
         """How many workers are alive."""
         return len(self._gang)
 
-    def gradient(self, parameters: Parameters, epoch: int, step: int, out: Parameters) -> BatchSums:
+    def gradient(self, parameters: Parameters, step: Step, out: Parameters) -> BatchSums:
         """Sum one mini-batch's gradients into `out`."""
         sent = ray.put(parameters.flat)
 
         def ask(worker: Any, shards: Sequence[int]) -> Any:
-            return worker.gradients.remote(self._token, sent, epoch, step, list(shards))
+            return worker.gradients.remote(self._token, sent, step, list(shards))
 
         partials: list[Partial] = self._gather(range(self._shards), ask, self._of_a_step)
         sums = {(partial.lo, partial.hi): partial for partial in partials}

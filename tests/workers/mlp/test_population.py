@@ -39,7 +39,7 @@ def train(
     found: list[Array] = []
     for _ in range(STEPS):
         sums = network.gradient(parameters, x, y, weights, gradient)
-        found += [np.asarray(total) for total in sums]
+        found += [np.asarray(total) for total in sums[:3]]
         found += [array.copy() for array in gradient.named().values()]
         optimizer.update(parameters, gradient, sums.weight, state)
     return [*found, network.forward(parameters, x).copy(), parameters.flat, *state]
@@ -94,7 +94,7 @@ def test_single_output_networks_count_their_right_rows_alike() -> None:
     together = Network(shape, 21, (3,)).sums(stacked, x, y, None)
     for index in range(3):
         alone = Network(shape, 21).sums(stacked.member((index,)), x, y, None)
-        assert [np.asarray(total)[index] for total in together] == list(alone)
+        assert [np.asarray(total)[index] for total in together[:3]] == list(alone[:3])
 
 
 def test_a_member_without_weight_stays_as_it_is() -> None:
