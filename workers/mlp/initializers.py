@@ -10,6 +10,8 @@ import numpy as np
 from workers.mlp.parameters import Parameters
 from workers.mlp.random import Purpose, philox
 
+STARTS = {"gain": 1.0, "shift": 0.0, "running_mean": 0.0, "running_variance": 1.0}
+
 
 def initialize(parameters: Parameters, seed: int | Sequence[int]) -> None:
     """Write each network's first weights: uniform in ±limit by layer, biases 0.
@@ -25,6 +27,9 @@ def initialize(parameters: Parameters, seed: int | Sequence[int]) -> None:
             weights[...] = generator.uniform(-limit, limit, weights.shape)
         for bias in member.b:
             bias[...] = 0
+        for others in member.others:
+            for name, array in others.items():
+                array[...] = STARTS[name]
 
 
 def uniform_limit(inputs: int, units: int) -> float:
