@@ -141,7 +141,7 @@ class Attempt:
         self.check()
         training.run(self)
         training.keep_best()
-        self._succeed(training, resolution, prepared)
+        self._succeed(training, dataset, resolution, prepared)
 
     def _dataset(self) -> Dataset:
         name, tenant = self.work.job.spec.dataset, self.work.job.tenant
@@ -207,11 +207,11 @@ class Attempt:
 
     # The ends
 
-    def _succeed(self, training: Training, resolution: Resolution, prepared: PreparedData) -> None:
+    def _succeed(self, training: Training, dataset: Dataset, resolution: Resolution, prepared: PreparedData) -> None:
         self.beat.flush()
         result = self._result(training)
         parameters = training.server.parameters
-        model = save_model(self.work.job, self.lease, result, parameters, resolution, prepared, self.artifacts)
+        model = save_model(self.work.job, self.lease, result, parameters, dataset, resolution, prepared, self.artifacts)
         result = {**result, "model_id": model["id"]}
         self.beat.insist(lambda: self.queue.succeed(self.lease, result, model))
         self.checkpoints.forget()

@@ -1,7 +1,8 @@
 """Models: what a succeeded job leaves, kept as one safetensors file, and what predicts with it. Free of ray.
 
 The file holds the arrays (`W1 b1 W2 b2 …`) and, in its header, all that is needed to predict from raw rows: the
-network's shape and the transform. Knows neither the queue nor how the weights came about.
+network's shape and the transform; and what its card says of where it comes from. Knows neither the queue nor how the
+weights came about.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from service.checkpoints import read_metadata
 from service.errors import StoreUnavailable
 from service.ids import new_id
 from service.jobs import Job, Lease
+from service.model_card import card_of, dataset_part, versions
 from service.model_records import Document, ModelRecords
 from service.timestamps import now
 from service.transform import Transform
@@ -33,13 +35,14 @@ from workers.mlp.network import Network
 from workers.mlp.parameters import Parameters
 
 if TYPE_CHECKING:  # reading data takes pyarrow, which predicting does not need
+    from service.datasets import Dataset
     from service.preparation import PreparedData
     from service.resolution import Resolution
 
 FORMAT = 1
 MODELS_IN_MEMORY = 16
 
-DownloadFormat = Literal["npz", "safetensors"]
+DownloadFormat = Literal["npz", "safetensors", "onnx"]
 
 
 def save_model(
@@ -47,6 +50,7 @@ def save_model(
     lease: Lease,
     result: Mapping[str, Any],
     parameters: Parameters,
+    dataset: Dataset,
     resolution: Resolution,
     prepared: PreparedData,
     artifacts: Artifacts,
@@ -71,11 +75,17 @@ def save_model(
         "model": document,
         "architecture": asdict(resolution.architecture),
         "transform": prepared.transform.to_json(),
+        "dataset": dataset_part(dataset, resolution),
+        "versions": versions(),
     }
-    arrays = {name: np.ascontiguousarray(array) for name, array in parameters.named().items()}
-    content = save(arrays, metadata={"deltaq": orjson.dumps(head).decode()})
     path = f"models/{job.id}/{lease.token}.safetensors"
-    return {**document, "path": path, "sha256": artifacts.write(path, content)}
+    return {**document, "path": path, "sha256": artifacts.write(path, pack(head, parameters))}
+
+
+def pack(head: Mapping[str, Any], parameters: Parameters) -> bytes:
+    """A model's file: its arrays, and what `Model` must know beside them."""
+    arrays = {name: np.ascontiguousarray(array) for name, array in parameters.named().items()}
+    return save(arrays, metadata={"deltaq": orjson.dumps(head).decode()})
 
 
 class Model:
@@ -87,6 +97,7 @@ class Model:
         self.document: Document = head["model"]
         self.architecture = Architecture(**{**shape, "layers": tuple(LayerShape(**layer) for layer in shape["layers"])})
         self.transform = Transform.from_json(head["transform"])
+        self.card = card_of(head, self.architecture, self.transform)
         self.parameters = Parameters(self.architecture)
         arrays = load(content)
         for name, array in self.parameters.named().items():
@@ -138,13 +149,20 @@ class ModelStore:
         return model
 
     def download(self, tenant: str, model_id: str, form: DownloadFormat) -> bytes:
-        """The model as a file: the arrays by name, `W` as inputs × units. Raises: ModelNotFound, StoreUnavailable."""
+        """The model as a file: its arrays by name, `W` as inputs × units, or all of it as ONNX.
+
+        Raises: ModelNotFound, StoreUnavailable; TooLarge where the form cannot hold it.
+        """
         content = self._content(self.records.get(tenant, model_id))
-        if form == "safetensors":
-            return content
-        file = io.BytesIO()
-        np.savez(file, **Model(content).parameters.named())  # type: ignore[arg-type]  # the stubs take the names for its other parameters
-        return file.getvalue()
+        match form:
+            case "safetensors":
+                return content
+            case "npz":
+                return _npz(Model(content).parameters)
+            case "onnx":
+                from service.onnx_export import export_model  # its package takes time, and predicting does not need it
+
+                return export_model(Model(content))
 
     def delete(self, tenant: str, model_id: str) -> None:
         """Forget a model, then its file. Raises: ModelNotFound."""
@@ -158,3 +176,9 @@ class ModelStore:
         if hashlib.sha256(content).hexdigest() != record["sha256"]:
             raise StoreUnavailable(f"The file of model {record['id']} is not the one that was recorded.")
         return content
+
+
+def _npz(parameters: Parameters) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **parameters.named())  # type: ignore[arg-type]  # the stubs take the names for its other parameters
+    return file.getvalue()

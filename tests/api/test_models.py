@@ -54,7 +54,9 @@ def trained(client: httpx.Client, services: Services, claim: Claim) -> Trained:
     parameters = Parameters(resolution.architecture)
     initialize(parameters, 0)
     result = {"weights_sha256": parameters.sha256(), "fingerprint": kernels.fingerprint(), "train_loss": 0.5}
-    document = save_model(claimed.job, claimed.lease, result, parameters, resolution, prepared, services.artifacts)
+    document = save_model(
+        claimed.job, claimed.lease, result, parameters, dataset, resolution, prepared, services.artifacts
+    )
     services.queue.succeed(claimed.lease, {**result, "model_id": document["id"]}, document)
     return Trained(document["id"], claimed.job.id, parameters)
 
