@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.oracles import normalized as pytorch
 from tests.workers.mlp.making import Precision, architecture, random_batch, random_parameters
 from workers.mlp.architecture import Architecture
 from workers.mlp.arrays import Array
@@ -156,3 +157,39 @@ def test_the_hash_takes_in_the_running_statistics() -> None:
     assert parameters.sha256() != before
     assert parameters.trained.size < parameters.flat.size
     assert shape.parameter_count == 4 * 6 + 6 + 6 * 5 + 5 + 5 * 3 + 3 + 2 * (6 + 5)
+
+
+@pytest.mark.parametrize("kind", pytorch.KINDS)
+def test_training_goes_as_pytorch_recorded_it(kind: str) -> None:
+    with np.load(pytorch.RECORD) as record:
+        expected = {name.partition("/")[2]: record[name] for name in record.files if name.startswith(kind)}
+    assert_trains_as(expected, kind)
+
+
+def assert_trains_as(expected: pytorch.Arrays, kind: str) -> None:
+    """Repeat PyTorch's training with momentum: losses, arrays, running statistics and predictions agree to 1e-9."""
+    given = pytorch.inputs(kind)
+    shape = architecture(("cross_entropy", "softmax"), pytorch.SIZES, "tanh")
+    hidden = [replace(layer, normalization=kind) for layer in shape.layers[:-1]]
+    shape = replace(shape, layers=(*hidden, shape.layers[-1]))
+    parameters, gradient, network = Parameters(shape), Parameters(shape), Network(shape, pytorch.ROWS)
+    initialize(parameters, seed=0)
+    for name, array in parameters.named().items():
+        if name in given:
+            array[...] = given[name]
+
+    velocity, losses = np.zeros_like(parameters.trained), []
+    for step in range(pytorch.STEPS):
+        rows = slice(step * pytorch.ROWS, (step + 1) * pytorch.ROWS)
+        sums = network.gradient(parameters, given["x"][rows], given["y"][rows], None, gradient)
+        velocity = 0.9 * velocity + gradient.trained / sums.weight
+        parameters.trained[...] -= pytorch.RATE * velocity
+        for others, of_step in zip(parameters.others[:-1], gradient.others[:-1], strict=True):
+            if "running_mean" in others:
+                follow_running(others, of_step, sums.rows)
+        losses.append(sums.loss / sums.weight)
+    found = {**parameters.named(), "losses": np.array(losses)}
+    found["predicted"] = network.forward(parameters, given["x"][: pytorch.ROWS])
+    assert found.keys() == expected.keys()
+    for name, array in expected.items():
+        assert np.allclose(found[name], array, rtol=1e-9, atol=1e-9), name
