@@ -25,4 +25,4 @@ def assemble(resolution: Resolution, prepared: PreparedData, connect: Callable[[
     given = spec.optimizer
     optimizer = SGD(float(given.learning_rate or 0.0), given.momentum, given.nesterov, given.weight_decay)
     server = ParameterServer(architecture, optimizer, transport, spec.seed)
-    return Training(spec, server, resolution.train_rows, batch_size)
+    return Training(spec, server, resolution.train_rows, batch_size, resolution.least_rows)

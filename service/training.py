@@ -54,14 +54,16 @@ class Observer(Protocol):
 class Training:
     """Runs one resolved spec on a parameter server, from any state to its end."""
 
-    def __init__(self, spec: JobSpec, server: ParameterServer, train_rows: int, batch_size: int) -> None:
+    def __init__(
+        self, spec: JobSpec, server: ParameterServer, train_rows: int, batch_size: int, least_rows: int = 1
+    ) -> None:
         self.spec = spec
         self.server = server
         self.state = TrainingState()
         self.best: NDArray[np.floating] | None = None  # the flat weights of the best epoch
         self.rows = train_rows
         self.batch_size = batch_size
-        self.steps = steps_per_epoch(train_rows, batch_size)
+        self.steps = steps_per_epoch(train_rows, batch_size, least_rows)
         self._epoch_started = self._counted = time.monotonic()
         self._samples = 0
 

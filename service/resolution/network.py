@@ -65,24 +65,36 @@ def check_output(loss: str, activation: str, outputs: int) -> None:
 
 
 def resolve_network(network: NetworkSpec, activation: str) -> NetworkSpec:
-    """The network with each layer's activation named, the output's too."""
+    """The network with all that its own layers leave open named, and the output's activation."""
     hidden = tuple(
-        layer.model_copy(update={"activation": layer.activation or network.activation})
-        if isinstance(layer, HiddenLayer)
-        else layer
-        for layer in network.hidden
+        resolve_layer(network, layer) if isinstance(layer, HiddenLayer) else layer for layer in network.hidden
     )
     return network.model_copy(update={"hidden": hidden, "output_activation": activation})
+
+
+def resolve_layer(network: NetworkSpec, layer: HiddenLayer | int) -> HiddenLayer:
+    """A hidden layer with the network's own values where it has none."""
+    given = HiddenLayer(units=layer) if isinstance(layer, int) else layer
+    names = ("activation", "dropout", "normalization")
+    return given.model_copy(update={name: getattr(network, name) for name in names if getattr(given, name) is None})
+
+
+def without_effect(network: NetworkSpec) -> str | None:
+    """A warning where something is asked of hidden layers and there are none."""
+    asked = [name for name in ("dropout", "normalization") if getattr(network, name) not in (0, "none")]
+    if network.hidden or not asked:
+        return None
+    return f"network.{' and network.'.join(asked)}: there is no hidden layer, so this has no effect"
 
 
 def build_architecture(spec: JobSpec, inputs: int, outputs: int) -> Architecture:
     """The shape that the mathematics takes, from a resolved spec."""
     network = spec.network
     hidden = [
-        LayerShape(layer.units, layer.activation or network.activation)
-        if isinstance(layer, HiddenLayer)
-        else LayerShape(layer, network.activation)
-        for layer in network.hidden
+        LayerShape(
+            layer.units, layer.activation or network.activation, layer.normalization or "none", layer.dropout or 0.0
+        )
+        for layer in (resolve_layer(network, layer) for layer in network.hidden)
     ]
     layers = (*hidden, LayerShape(outputs, network.output_activation))
-    return Architecture(inputs, layers, spec.loss, network.bias, network.precision)
+    return Architecture(inputs, layers, spec.loss, network.bias, network.precision, network.input_dropout)

@@ -17,10 +17,11 @@ from service.resolution.network import (
     resolve_loss,
     resolve_network,
     resolve_output_activation,
+    without_effect,
 )
 from service.resolution.optimizer import resolve_optimizer
 from service.resolution.stopping import check_stopping
-from service.resolution.workers import resolve_shards, resolve_workers
+from service.resolution.workers import check_rows, least_rows, resolve_shards, resolve_workers, rows_left_out
 from service.spec import JobSpec
 from workers.mlp.architecture import Architecture
 
@@ -36,6 +37,7 @@ class Resolution:
     train_rows: int
     validation_rows: int
     parameters: int
+    least_rows: int  # of a mini-batch: a last one that has fewer is left out
     memory_bytes: int  # what one worker needs beside the interpreter
     warnings: list[str]
 
@@ -72,6 +74,8 @@ def resolve(spec: JobSpec, dataset: Dataset) -> Resolution:
     )
     inputs = sum(feature_width(feature) for feature in features)
     architecture = build_architecture(resolved, inputs, outputs)
+    least = least_rows(architecture, shards)
+    check_rows(spec, shards, batch_rows, least)
     chosen = choice_warning(target, task) if spec.data.task == "auto" else None
     return Resolution(
         spec=resolved,
@@ -81,6 +85,17 @@ def resolve(spec: JobSpec, dataset: Dataset) -> Resolution:
         train_rows=train_rows,
         validation_rows=validation_rows,
         parameters=architecture.parameter_count,
+        least_rows=least,
         memory_bytes=runner_bytes(resolved, architecture, train_rows, validation_rows),
-        warnings=[warning for warning in (chosen, constant_warning(features), clamped) if warning],
+        warnings=[
+            warning
+            for warning in (
+                chosen,
+                constant_warning(features),
+                without_effect(network),
+                rows_left_out(train_rows, batch_rows, least),
+                clamped,
+            )
+            if warning
+        ],
     )

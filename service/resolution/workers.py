@@ -6,6 +6,7 @@ from typing import Final
 
 from service.resolution.refusal import refuse
 from service.spec import JobSpec, WorkersSpec
+from workers.mlp.architecture import Architecture
 
 MAX_SHARDS: Final = 16
 ROWS_PER_SHARD: Final = 128
@@ -22,6 +23,34 @@ def resolve_shards(spec: JobSpec, batch_rows: int) -> int:
     if spec.shards > batch_rows:
         refuse("/shards", spec.shards, f"a mini-batch has {batch_rows} row(s)", f"auto, or 1 to {batch_rows}")
     return spec.shards
+
+
+def least_rows(architecture: Architecture, shards: int) -> int:
+    """How many rows a mini-batch must have: one, or two a shard where each takes statistics of its own rows."""
+    return 2 * shards if any(layer.normalization == "batch" for layer in architecture.layers) else 1
+
+
+def check_rows(spec: JobSpec, shards: int, batch_rows: int, least: int) -> None:
+    """Hold the size of a mini-batch against what batch normalisation needs.
+
+    Raises: InvalidSpec.
+    """
+    if batch_rows >= least:
+        return
+    detail = f"batch normalisation needs 2 rows a shard; a mini-batch has {batch_rows} row(s) in {shards} shard(s)"
+    if shards > 1:
+        refuse("/shards", shards, detail, f"auto, or 1 to {max(batch_rows // 2, 1)}")
+    refuse("/batch_size", spec.batch_size, detail, "2 or more, of as many training rows")
+
+
+def rows_left_out(train_rows: int, batch_rows: int, least: int) -> str | None:
+    """A warning where the last mini-batch of an epoch is too short for batch normalisation."""
+    last = train_rows % batch_rows
+    if not 0 < last < least:
+        return None
+    return (
+        f"batch normalisation needs {least} rows in a mini-batch: the last one of each epoch has {last} and is left out"
+    )
 
 
 def resolve_workers(given: WorkersSpec, shards: int) -> tuple[WorkersSpec, str | None]:
