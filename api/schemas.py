@@ -183,6 +183,22 @@ class Model(Answer):
     created_at: Time
 
 
+class Card(Answer):
+    """A model's card."""
+
+    format: int
+    model: dict[str, Any] = Field(description="`id`, `job_id`, `created_at` and `weights_sha256`")
+    dataset: dict[str, Any] = Field(description="`id`, `name`, `sha256`, `rows`, `train_rows` and `validation_rows`")
+    takes: list[dict[str, Any]] = Field(description="Each raw `column`, what is `allowed`, how many `inputs` it makes")
+    gives: dict[str, Any] = Field(description="The `task` and its `targets`")
+    network: dict[str, Any]
+    transform: dict[str, Any]
+    metrics: dict[str, Any]
+    spec: JobSpec
+    fingerprint: dict[str, Any]
+    versions: dict[str, Any]
+
+
 _ROW = {"anyOf": [{"type": "array", "items": {}}, {"type": "object"}]}
 
 

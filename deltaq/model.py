@@ -15,7 +15,7 @@ from deltaq.listing import address
 from deltaq.records import ModelRecord, Prediction, label_text
 from deltaq.rows import body, pages
 
-Format = Literal["npz", "safetensors"]
+Format = Literal["npz", "safetensors", "onnx"]
 
 
 class Model:
@@ -53,6 +53,14 @@ class Model:
             found += [Prediction.read(document, labels) for document in answer["predictions"]]
         return found
 
+    def card(self) -> dict[str, Any]:
+        """What the model is made of, what it takes and what it gives.
+
+        Raises: ApiError, Unreachable.
+        """
+        found: dict[str, Any] = self._connection.call("GET", address("models", self.id, "card"))
+        return found
+
     def download(
         self,
         format: Format = "npz",  # noqa: A002 (the API's own word)
@@ -60,8 +68,9 @@ class Model:
         *,
         overwrite: bool = True,
     ) -> Path:
-        """Save the weights, by default as `<model id>.<format>` here, and return where they are.
+        """Save the model, by default as `<model id>.<format>` here, and return where it is.
 
+        npz and safetensors hold the weights; onnx takes raw columns and predicts.
         A file is there whole or not at all; one that was there before is replaced, unless `overwrite` is False.
 
         Raises: InvalidInput where the file cannot be written, or may not be; ApiError, Unreachable.
@@ -85,7 +94,7 @@ class Model:
             part.unlink(missing_ok=True)
 
     def write(self, file: IO[bytes], format: Format = "npz") -> None:  # noqa: A002 (the API's own word)
-        """Write the weights into an open file.
+        """Write the model into an open file.
 
         Raises: ApiError, Unreachable.
         """

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -50,9 +49,12 @@ def card_of(head: Mapping[str, Any], architecture: Architecture, transform: Tran
             {"column": feature.name, "inputs": feature.width, "allowed": feature.allowed}
             for feature in transform.features
         ],
-        "gives": {"target": target.name, "task": target.task, "classes": list(target.classes)},
-        "network": {**asdict(architecture), "parameters": architecture.parameter_count},
-        "transform": transform.to_json(),
+        "gives": {
+            "task": target.task,
+            "targets": [{"column": column.name, "classes": list(column.classes)} for column in target.columns],
+        },
+        "network": {**head["architecture"], "parameters": architecture.parameter_count},
+        "transform": head["transform"],
         "metrics": document["metrics"],
         "spec": document["spec"],
         "fingerprint": document["fingerprint"],

@@ -1,8 +1,8 @@
-"""Models: list, show, download, predict, delete."""
+"""Models: list, show, card, download, predict, explain, delete."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 from starlette.responses import Response
@@ -16,6 +16,7 @@ from api.responses import JSONAnswer
 from api.services import Tenant, The
 from service.cursors import DEFAULT_LIMIT
 from service.errors import FieldError, TooLarge
+from service.models import DownloadFormat
 
 MAX_ROWS = 10_000
 BINARY = {"type": "string", "format": "binary"}
@@ -35,6 +36,12 @@ def show(model_id: str, services: The, tenant: Tenant) -> Response:
     return JSONAnswer(model_json(services.models.records.get(tenant, model_id)))
 
 
+@router.get("/{model_id}/card", response_model=schemas.Card, responses=problems(404))
+def card(model_id: str, services: The, tenant: Tenant) -> Response:
+    """Show a model's card: what it is made of, what it takes and what it gives."""
+    return JSONAnswer(services.models.load(tenant, model_id).card)
+
+
 @router.delete("/{model_id}", status_code=204, responses=problems(404))
 def delete(model_id: str, services: The, tenant: Tenant) -> Response:
     """Delete a model."""
@@ -44,15 +51,15 @@ def delete(model_id: str, services: The, tenant: Tenant) -> Response:
 
 @router.get(
     "/{model_id}/download",
-    responses={200: content("application/octet-stream", "The file", BINARY), **problems(404)},
+    responses={200: content("application/octet-stream", "The file", BINARY), **problems(404, 413)},
 )
 def download(
     model_id: str,
     services: The,
     tenant: Tenant,
-    form: Annotated[Literal["npz", "safetensors"], Query(alias="format")] = "safetensors",
+    form: Annotated[DownloadFormat, Query(alias="format")] = "safetensors",
 ) -> Response:
-    """Download the weights `W1 b1 W2 b2 …` (W: inputs × units)."""
+    """Download the arrays `W1 b1 W2 b2 …` (W: inputs × units), or as `onnx` all that takes raw columns and predicts."""
     file = services.models.download(tenant, model_id, form)
     # The id has been found, so it is one that we made: no quote or line break is in it.
     disposition = {"Content-Disposition": f'attachment; filename="{model_id}.{form}"'}

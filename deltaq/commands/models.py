@@ -1,4 +1,4 @@
-"""Commands about models: list, predict, download."""
+"""Commands about models: list, predict, card, download."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ class Format(StrEnum):
 
     NPZ = "npz"
     SAFETENSORS = "safetensors"
+    ONNX = "onnx"
 
 
 def register(app: typer.Typer) -> None:
     """Put the commands on the application."""
-    for command in (models, predict, download):
+    for command in (models, predict, card, download):
         app.command()(command)
 
 
@@ -105,6 +106,14 @@ def _print(predictions: Sequence[Prediction]) -> None:
         console.table(("row", "value"), ((number, one.value) for number, one in enumerate(predictions)))
 
 
+def card(context: typer.Context, model: ModelId) -> None:
+    """Print a model's card in JSON: data, spec, metrics, versions, what it takes and gives."""
+    from deltaq import console
+
+    with connect(context) as client:
+        console.json(client.model(model).card())
+
+
 def download(
     context: typer.Context,
     model: ModelId,
@@ -115,7 +124,7 @@ def download(
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Save a model's weights; a file that is there already stays as it is, and the exit code is 2."""
+    """Save a model: its weights, or as onnx all that predicts from raw columns; a file that is there already stays as it is, and the exit code is 2."""
     from deltaq import console
 
     with connect(context) as client:

@@ -27,6 +27,7 @@ CALLS = {
     "/v1/jobs/{job_id}/logs": {"get"},
     "/v1/models": {"get"},
     "/v1/models/{model_id}": {"get", "delete"},
+    "/v1/models/{model_id}/card": {"get"},
     "/v1/models/{model_id}/download": {"get"},
     "/v1/models/{model_id}/predict": {"post"},
     "/v1/cluster": {"get"},
