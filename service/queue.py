@@ -180,8 +180,9 @@ class Queue:
         return _checkpoint(self._held("begin_again", lease, line=_log_line("warning", reason))[0])
 
     def log(self, lease: Lease, level: Level, message: str) -> None:
-        """Write one line into the job's log. Raises: LeaseLost."""
-        self._held("log", lease, line=_log_line(level, message))
+        """Write one line into the job's log; a warning stands in the job's `warnings` too. Raises: LeaseLost."""
+        warning = strict_json.encode(strict_json.printable(message)) if level == "warning" else None
+        self._held("log", lease, line=_log_line(level, message), warning=warning)
 
     def succeed(self, lease: Lease, result: Mapping[str, Any], model: Mapping[str, Any]) -> None:
         """Finish the job with its model (a document with an `id`), in one step; a flag not yet obeyed is dropped.
@@ -197,12 +198,14 @@ class Queue:
         text = strict_json.encode({name: strict_json.printable(word) for name, word in words.items()})
         self._end("fail", lease, error=text)
 
-    def release(self, lease: Lease, reason: str) -> JobStatus:
+    def release(self, lease: Lease, reason: str, *, pause: bool = False) -> JobStatus:
         """Take the job off running unfinished: cancelled or paused where that is asked, else back into the queue.
 
+        `pause` asks for it on the job's own account, as one of its rules does.
         Returns the job's new status. Raises: LeaseLost.
         """
-        return JobStatus(self._end("release", lease, line=_log_line("info", reason))[0])
+        asked = 1 if pause else None
+        return JobStatus(self._end("release", lease, line=_log_line("info", reason), pause=asked)[0])
 
     def _held(self, script: str, lease: Lease, **arguments: str | int | None) -> list[Any]:
         return self._store.run(script, job=lease.job_id, token=lease.token, **arguments)

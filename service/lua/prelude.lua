@@ -10,6 +10,7 @@ for i = 1, #ARGV, 2 do arg[ARGV[i]] = ARGV[i + 1] end
 local QUEUE_STRIDE = 2199023255552 -- 2^41 sequence numbers lie between two priorities
 local EVENTS_KEPT = 2000
 local LOGS_KEPT = 1000
+local WARNINGS_BYTES = 16384
 local IDEMPOTENCY_S = 86400
 local CLAIM_S = 3600
 local ENDED = {succeeded = true, failed = true, cancelled = true}

@@ -8,6 +8,7 @@ from service.spec.data import DataSpec
 from service.spec.job import JobSpec, WorkersSpec
 from service.spec.network import HiddenLayer, NetworkSpec
 from service.spec.optimizer import OptimizerSpec
+from service.spec.rules import Rule
 from service.spec.stopping import EarlyStopping
 
-__all__ = ["DataSpec", "EarlyStopping", "HiddenLayer", "JobSpec", "NetworkSpec", "OptimizerSpec", "WorkersSpec"]
+__all__ = ["DataSpec", "EarlyStopping", "HiddenLayer", "JobSpec", "NetworkSpec", "OptimizerSpec", "Rule", "WorkersSpec"]

@@ -13,6 +13,7 @@ import pytest
 
 from service.errors import Diverged, IllegalTransition, LeaseLost, ModelNotFound
 from service.ids import new_id
+from service.job_records import Verb
 from service.jobs import CheckpointRef, JobStatus, Lease
 from tests.service.rooms import Rooms
 
@@ -216,3 +217,27 @@ def test_of_two_ends_at_once_one_holds_and_the_record_is_its_own(rooms: Rooms) -
 def test_an_id_of_a_job_that_never_was_holds_nothing(rooms: Rooms) -> None:
     with pytest.raises(LeaseLost):
         rooms.queue.beat(Lease(new_id("job"), "1-0"))
+
+
+def test_a_warning_stands_in_the_job_once_and_other_lines_do_not(rooms: Rooms) -> None:
+    lease = rooms.start()
+    before = rooms.job(lease.job_id).warnings
+    rooms.queue.log(lease, "info", "Going on.")
+    for message in ('The deltas vanish: "1e-9".', "Rate 50 % too high.", 'The deltas vanish: "1e-9".'):
+        rooms.queue.log(lease, "warning", message)
+    found = rooms.job(lease.job_id).warnings
+    assert found == [*before, 'The deltas vanish: "1e-9".', "Rate 50 % too high."]
+    for number in range(1000):
+        rooms.queue.log(lease, "warning", f"{number} {'x' * 200}")
+    assert len(rooms.job(lease.job_id).warnings) < 100
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"), [(None, JobStatus.PAUSED), ("pause", JobStatus.PAUSED), ("cancel", JobStatus.CANCELLED)]
+)
+def test_a_release_may_pause_on_the_jobs_own_account(rooms: Rooms, asked: Verb | None, status: JobStatus) -> None:
+    lease = rooms.start()
+    if asked:
+        rooms.jobs.request(rooms.tenant, lease.job_id, asked)
+    assert rooms.queue.release(lease, "a rule says so", pause=True) is status
+    assert rooms.job(lease.job_id).status is status
