@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from service.spec import JobSpec
 from workers.gradient_worker import BLOCK_ROWS
-from workers.mlp.activations import ACTIVATIONS
+from workers.mlp.activations import find_activation
 from workers.mlp.architecture import Architecture
+from workers.mlp.dropout import row_width
 from workers.mlp.parameters import flat_size
 
+_CHANCE_BYTES = 4  # of a random number for dropout
 _PLANES = 3  # of a layer's workspace, as wide as the widest layer
 _SAMPLE_NUMBERS, _SAMPLE_BYTES = 4, 33  # of each sample: in the precision; in float64, whole numbers and one truth
 
@@ -44,9 +46,15 @@ def _vectors(spec: JobSpec) -> int:
 
 
 def _network_row_bytes(architecture: Architecture) -> int:
-    """What `Network` holds for each row of its mini-batches: net input, activation and delta, and the workspace."""
+    """What `Network` holds for each row of its mini-batches: net input, activation and delta, and the workspace.
+
+    A normalised layer holds ẑ as well; one that units are dropped from, its mask, what is left, and random numbers.
+    """
     numbers = _PLANES * max(architecture.sizes[1:]) + _SAMPLE_NUMBERS
+    dropped = [architecture.inputs] if architecture.input_dropout else []
     for number, layer in enumerate(architecture.layers, start=1):
-        overwritten = number < len(architecture.layers) and not ACTIVATIONS[layer.activation].keeps_z
-        numbers += (2 if overwritten else 3) * layer.units
-    return numbers * architecture.dtype.itemsize + _SAMPLE_BYTES
+        overwritten = number < len(architecture.layers) and not find_activation(layer.activation).keeps_z
+        numbers += (2 if overwritten else 3) * layer.units + (layer.units if layer.normalizer else 0)
+        dropped += [layer.units] if layer.dropout else []
+    chances = _CHANCE_BYTES * sum(map(row_width, dropped))
+    return (numbers + 2 * sum(dropped)) * architecture.dtype.itemsize + chances + _SAMPLE_BYTES
