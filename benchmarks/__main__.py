@@ -11,7 +11,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="every benchmark, each beside its peer")
     parser.add_argument("--peer-python", default=sys.executable, help="a Python that has torch")
     peer = ["--peer-python", parser.parse_args().peer_python]
-    for arguments in (["step", *peer], ["step", *peer, "--batch", "32"], ["service"], ["demo"]):
+    for arguments in (["step", *peer], ["step", *peer, "--batch", "32"], ["service"], ["demo"], ["accuracy"]):
         print(f"\n# {' '.join(arguments[:1] + arguments[3:])}", flush=True)
         subprocess.run([sys.executable, "-m", f"benchmarks.{arguments[0]}", *arguments[1:]], check=True)
 
