@@ -15,7 +15,7 @@ from service import strict_json
 ColumnType = Literal["numeric", "categorical", "boolean", "ignore"]
 ColumnKind = Literal["integer", "float", "text", "boolean"]
 Label = str | int | float | bool
-Task = Literal["regression", "binary", "multiclass"]
+Task = Literal["regression", "binary", "multiclass", "multilabel"]
 
 AUTO_CLASSES = 20  # whole numbers with at most so many distinct values are classes
 _FORMAT = 1
@@ -111,6 +111,11 @@ def typed_label(kind: ColumnKind, label: Label) -> Label:
     """A label in the type that it was uploaded in, whatever a document on its way made of 1.0."""
     typed: Label = _TYPES[kind](label)
     return typed
+
+
+def label_text(label: Label) -> str:
+    """A label as a key of JSON: as JSON writes it, text without its quotes."""
+    return label if isinstance(label, str) else strict_json.encode(label)
 
 
 def task_of(column: Column) -> Task:

@@ -5,7 +5,7 @@
     ├ NotFound         JobNotFound, DatasetNotFound, ModelNotFound
     ├ Conflict         IllegalTransition, LeaseLost, DuplicateName, IdempotencyConflict, InUse
     ├ Refused          QueueFull, TooLarge, Unauthorized, Forbidden
-    ├ TrainingFailed   Diverged, DataMissing      recorded on the job with what to try; not retried
+    ├ TrainingFailed   Diverged, DataMissing, UnusableData      recorded on the job with what to try; not retried
     ├ Unavailable      StoreUnavailable, WorkerLost      retried
     └ Misconfigured    a process refuses to start; nothing that is asked over HTTP raises it
 
@@ -171,6 +171,12 @@ class DataMissing(TrainingFailed):
     """The data set that the job needs is gone."""
 
     title = "Data set gone"
+
+
+class UnusableData(TrainingFailed):
+    """The rows that a job would learn or validate from say nothing, since all of them weigh 0."""
+
+    title = "Data unusable"
 
 
 class Unavailable(DeltaqError):

@@ -7,27 +7,26 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from service.datasets import Column
 from service.spec import DataSpec
 from workers.mlp.random import Purpose, philox
 
 
 @dataclass(frozen=True)
 class Partition:
-    """Row numbers of the two parts, each ascending; together they are all rows."""
+    """Row numbers of the two parts, in the order in which the rows stand there."""
 
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
 
 
-def part_rows(rows: int, data: DataSpec, target: Column) -> tuple[int, int]:
-    """How many rows train and how many validate, for a resolved data spec.
+def part_rows(rows: int, data: DataSpec, classes: int) -> tuple[int, int]:
+    """How many rows of a data set train and how many validate, for a resolved data spec.
 
     A fraction above 0 gives one validation row at least; one row stays in training, with strata one of every class.
     """
     if not data.validation_fraction:
         return rows, 0
-    kept = target.distinct if data.stratify else 1
+    kept = classes if data.stratify else 1
     validation = max(min(max(int(data.validation_fraction * rows + 0.5), 1), rows - kept), 0)
     return rows - validation, validation
 
@@ -49,6 +48,21 @@ def partition(rows: int, validation_rows: int, seed: int, classes: NDArray[np.in
     validates = np.zeros(rows, dtype=bool)
     validates[chosen] = True
     return Partition(np.flatnonzero(~validates), np.flatnonzero(validates))
+
+
+def fold_parts(rows: int, folds: int, split_seed: int, classes: NDArray[np.int64] | None) -> list[Partition]:
+    """Cut the rows into folds: each row validates in exactly one of them and trains in all others.
+
+    Rows are shuffled by `split_seed` alone and dealt out one by one, with strata class after class: folds differ by one
+    row at most, and by one at most in each class.
+    Shapes: classes (rows,), the number of each row's class; None: no strata.
+    """
+    order = philox(split_seed, Purpose.SPLIT).permutation(rows)
+    if classes is not None:
+        order = order[np.argsort(classes[order], kind="stable")]
+    fold_of = np.empty(rows, dtype=np.int64)
+    fold_of[order] = np.arange(rows) % folds
+    return [Partition(np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)) for fold in range(folds)]
 
 
 def allot(total: int, counts: NDArray[np.int64]) -> NDArray[np.int64]:

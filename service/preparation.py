@@ -8,7 +8,6 @@ built again: the same spec and data give the same bits.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,12 +20,13 @@ from service.artifacts import Artifacts
 from service.dataset_records import DatasetRecords
 from service.datasets import Dataset
 from service.errors import DatasetNotFound, StoreUnavailable
-from service.prepared_arrays import FILES, TRANSFORM, build_arrays, data_missing, output_width
+from service.preparation_plan import FORMAT, Plan
+from service.prepared_arrays import TRANSFORM, build_arrays
+from service.raw_columns import data_missing
 from service.spec import JobSpec
 from service.transform import Transform
 from workers.datafiles import DataFiles, MappedData
 
-FORMAT = 1  # of what is stored; another one is another preparation
 _BUILDS = 3  # how often one may be lost under our hands before the store is to blame
 
 
@@ -39,7 +39,7 @@ class PreparedData:
     warnings: list[str]
 
     def open(self) -> MappedData:
-        """The four arrays in the job's precision, mapped read-only."""
+        """The arrays in the job's precision, mapped read-only."""
         return self.files.open()
 
 
@@ -50,46 +50,41 @@ def prepare(
     records: DatasetRecords,
     cache: Path,
     check: Callable[[], None] = lambda: None,
+    *,
+    validation: Dataset | None = None,
+    fold: int | None = None,
+    given: Transform | None = None,
 ) -> PreparedData:
     """The arrays and the transform of a resolved spec: those on record, or else made now and recorded.
 
+    `validation` is the data set that `data.validation_dataset` names. Of `data.folds`, `fold` validates (from 0), and
+    without it all rows train, as the final refit has them. A `given` transform, a model's, is kept instead of fitted.
     `check` is called before each piece of the work; what it raises passes through, and nothing is left or recorded.
-    Raises: DataMissing when the data set is gone; StoreUnavailable.
+    Raises: DataMissing when a data set is gone; UnusableData; InvalidSpec when the data set has not what a given
+    transform takes; StoreUnavailable.
     """
-    key = preparation_key(spec, dataset)
+    plan = Plan(spec, dataset, validation, fold, given)
+    key = plan.key
     for _ in range(_BUILDS):
         reference = records.prepared(dataset.id, key)
         if reference is None:
-            reference = _make(key, spec, dataset, artifacts, records, cache, check)
+            reference = _make(plan, artifacts, records, cache, check)
         found = _read_whole(artifacts, reference["folder"])
         if found is not None:
-            files = DataFiles(artifacts.url, reference["folder"], str(cache))
+            files = DataFiles(artifacts.url, reference["folder"], str(cache), tuple(found["arrays"]))
             return PreparedData(files, Transform.from_json(found["transform"]), found["warnings"])
         records.forget_prepared(dataset.id, key, reference)  # what is left of its files is swept with the leftovers
     raise StoreUnavailable(f"what was prepared of data set {dataset.id} was lost {_BUILDS} times, as soon as written")
 
 
-def preparation_key(spec: JobSpec, dataset: Dataset) -> str:
-    """The name of a preparation: a digest of the data and of every field that changes a bit of its arrays."""
-    data = spec.data.model_dump(mode="json")
-    outputs = output_width(spec, dataset)
-    document = [FORMAT, dataset.sha256, dict(dataset.overrides), data, outputs, spec.network.precision]
-    return hashlib.sha256(strict_json.encode(document).encode()).hexdigest()
-
-
 def _make(
-    key: str,
-    spec: JobSpec,
-    dataset: Dataset,
-    artifacts: Artifacts,
-    records: DatasetRecords,
-    cache: Path,
-    check: Callable[[], None],
+    plan: Plan, artifacts: Artifacts, records: DatasetRecords, cache: Path, check: Callable[[], None]
 ) -> dict[str, Any]:
     """Build a preparation under a name that nobody else has, and record it; where another was first, theirs holds."""
+    dataset, key = plan.dataset, plan.key
     folder = f"datasets/{dataset.id}/prepared/{key[:32]}-{secrets.token_hex(8)}"
     try:
-        build_arrays(spec, dataset, artifacts, folder, cache, check)
+        build_arrays(plan, artifacts, folder, cache, check)
     except BaseException:
         with suppress(StoreUnavailable):  # what stays is swept with the leftovers
             artifacts.delete_folder(folder)
@@ -109,10 +104,8 @@ def _read_whole(artifacts: Artifacts, folder: str) -> dict[str, Any] | None:
 
     It is asked of what was recorded just now as well: a build of more than an hour may have been swept meanwhile.
     """
-    if not all(artifacts.exists(f"{folder}/{name}") for name in FILES):
-        return None
     try:
         found: dict[str, Any] = strict_json.decode(artifacts.read(f"{folder}/{TRANSFORM}"))
     except FileNotFoundError:
         return None
-    return found
+    return found if all(artifacts.exists(f"{folder}/{name}.npy") for name in found["arrays"]) else None

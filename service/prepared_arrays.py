@@ -1,4 +1,4 @@
-"""The arrays of a resolved spec, built from a data set's columns into a folder of files. Knows no record of them.
+"""The arrays of a plan, built from its data sets' columns into a folder of files. Knows no record of them.
 
 The split comes first, then every scale is fitted on the training part in float64, and each column is written in the
 job's precision. Whoever asked is asked back between the pieces: it may take minutes.
@@ -9,182 +9,161 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
-from pyarrow import parquet
 
 from service import strict_json
 from service.artifacts import Artifacts
-from service.datasets import Column, Dataset, Task
-from service.errors import DataMissing
-from service.features import Numeric, OneHot
-from service.partition import Partition, part_rows, partition
-from service.resolution import output_units
-from service.spec import JobSpec
-from service.transform import Target, Transform
-from workers.datafiles import NAMES
+from service.features import UNSEEN, Numeric, OneHot
+from service.fitting import fit_levels, fit_numeric, fit_target
+from service.partition import Partition
+from service.preparation_plan import Plan
+from service.raw_columns import answers, feature_values, level_numbers, numbers, raw_values, read_table
+from service.resolution.matching import check_match, needs_of_model
+from service.row_weights import train_weights, validation_weights
+from service.splitting import split
+from service.transform import Transform, unseen_warning
 
 TRANSFORM = "transform.json"
-FILES = tuple(f"{name}.npy" for name in NAMES)
 _SCRATCH = ".preparing-"
 _ABANDONED_S = 3600.0
 
 
-def build_arrays(
-    spec: JobSpec, dataset: Dataset, artifacts: Artifacts, folder: str, cache: Path, check: Callable[[], None]
-) -> None:
-    """Write the four arrays to `folder` of the artifact store, and last the transform with its warnings.
+@dataclass(frozen=True)
+class _Source:
+    """A table, and which of its rows make which part."""
+
+    table: pa.Table
+    parts: Mapping[str, NDArray[np.int64]]
+
+
+def build_arrays(plan: Plan, artifacts: Artifacts, folder: str, cache: Path, check: Callable[[], None]) -> None:
+    """Write the arrays to `folder` of the artifact store, and last the transform with its warnings.
 
     `cache` has room for them on this machine; `check` is called before each piece of the work.
-    Raises: DataMissing when the data set's columns are gone; StoreUnavailable.
+    Raises: DataMissing when a data set's columns are gone; UnusableData when no row of a part weighs anything;
+    InvalidSpec when the data set has not what a given transform takes; StoreUnavailable.
     """
     check()
-    target = _column(dataset, spec.data.target)
-    features = [_column(dataset, name) for name in spec.data.features or ()]
-    table = _read(dataset, artifacts, [target.name, *(feature.name for feature in features)])
-    task = _task(spec)
-    answers = _values(table, target, as_levels=task != "regression")
-    parts = _parts(spec, dataset, target, answers)
-    fits = []
-    for feature in features:
-        check()
-        fits.append(_fit(table, feature, parts, spec.data.scale))
-    transform = Transform(
-        features=tuple(fits),
-        target=_fit_target(spec, target, output_width(spec, dataset), answers[parts.train]),
-        precision=spec.network.precision,
-    )
+    table = read_table(plan.dataset, artifacts, _names(plan))
+    parts = split(plan, table)
+    transform = _given(plan) if plan.given is not None else _fit(plan, table, parts, check)
+    sources = _sources(plan, table, parts, artifacts)
     cache.mkdir(mode=0o700, parents=True, exist_ok=True)
     _sweep(cache)
     with tempfile.TemporaryDirectory(dir=cache, prefix=_SCRATCH) as scratch:
-        _write_arrays(Path(scratch), table, features, answers, parts, transform, check)
-        for path in sorted(Path(scratch).iterdir()):
+        warnings = _training_warnings(transform, table, parts)
+        warnings += _write_arrays(Path(scratch), sources, transform, check)
+        _write_weights(Path(scratch), plan, sources, transform)
+        written = sorted(Path(scratch).iterdir())
+        for path in written:
             check()
             artifacts.write(f"{folder}/{path.name}", path)
-    document = {"transform": transform.to_json(), "warnings": _warnings(transform, answers, parts)}
+    arrays = [path.stem for path in written]
+    document = {"transform": transform.to_json(), "warnings": warnings, "arrays": arrays}
     artifacts.write(f"{folder}/{TRANSFORM}", strict_json.encode(document).encode())
 
 
-def output_width(spec: JobSpec, dataset: Dataset) -> int:
-    """How many outputs a resolved spec has."""
-    target = _column(dataset, spec.data.target)
-    return output_units(_task(spec), spec.loss, spec.network.output_activation, target.distinct)
+def _names(plan: Plan) -> list[str]:
+    data = plan.spec.data
+    columns = [column.name for column in (*plan.features, *plan.targets)]
+    return [*columns, *(name for name in (data.sample_weight, data.order_by) if name is not None)]
 
 
-def data_missing(dataset: Dataset) -> DataMissing:
-    """The data set, or the file of its columns, is not there any more."""
-    hint = "Upload it again and submit the job's spec for the new data set."
-    return DataMissing(f"data set {dataset.id} ({dataset.name!r}) is gone", hint=hint)
+def _given(plan: Plan) -> Transform:
+    """The transform of a model, in the job's precision, where the data set has what it takes."""
+    assert plan.given is not None
+    check_match(needs_of_model(plan.given), plan.spec.data.sample_weight, plan.dataset, "/dataset")
+    return replace(plan.given, precision=plan.spec.network.precision, weight=plan.spec.data.sample_weight)
 
 
-def _read(dataset: Dataset, artifacts: Artifacts, names: Sequence[str]) -> pa.Table:
-    try:
-        source = artifacts.open(dataset.path)
-    except FileNotFoundError as gone:
-        raise data_missing(dataset) from gone
-    with source as file:
-        return parquet.ParquetFile(file).read(columns=list(names), use_threads=False)
+def _fit(plan: Plan, table: pa.Table, parts: Partition, check: Callable[[], None]) -> Transform:
+    data = plan.spec.data
+    features: list[Numeric | OneHot] = []
+    for column in plan.features:
+        check()
+        if column.categorical:
+            levels = level_numbers(table, column.name, column.kind, column.levels or ())
+            features.append(fit_levels(column, levels[parts.train], data))
+        else:
+            features.append(fit_numeric(column, numbers(table, column.name)[parts.train], data))
+    values = [numbers(table, each.name)[parts.train] for each in plan.targets] if plan.task == "regression" else []
+    target = fit_target(plan.targets, values, plan.task, plan.outputs, data.scale_target)
+    return Transform(tuple(features), target, plan.spec.network.precision, data.sample_weight)
 
 
-def _column(dataset: Dataset, name: str | None) -> Column:
-    column = dataset.column(name or "")
-    assert column is not None  # a resolved spec names columns that are there
-    return column
-
-
-def _values(table: pa.Table, column: Column, *, as_levels: bool) -> NDArray[Any]:
-    """A column as numbers: the number of each row's level, or the value itself in float64.
-
-    Shapes: (rows,).
-    """
-    stored = table.column(column.name)
-    if as_levels:
-        levels = pa.array(list(column.levels or ()), type=stored.type)
-        return np.asarray(pc.index_in(stored, value_set=levels).to_numpy(), np.int64)
-    return np.asarray(stored.cast(pa.float64(), safe=False).to_numpy(), np.float64)
-
-
-def _parts(spec: JobSpec, dataset: Dataset, target: Column, answers: NDArray[Any]) -> Partition:
-    _, validation_rows = part_rows(dataset.rows, spec.data, target)
-    return partition(dataset.rows, validation_rows, spec.data.split_seed, answers if spec.data.stratify else None)
-
-
-def _fit(table: pa.Table, feature: Column, parts: Partition, scale: str) -> Numeric | OneHot:
-    if feature.categorical:
-        return OneHot(feature.name, feature.kind, feature.levels or ())
-    return Numeric(feature.name, *fit_scale(_values(table, feature, as_levels=False)[parts.train], scale))
-
-
-def fit_scale(values: NDArray[np.float64], scale: str) -> tuple[float, float]:
-    """Shift and scale of a column's training part; one value alone keeps scale 1.
-
-    Shapes: values (rows,).
-    """
-    if scale == "none":
-        return 0.0, 1.0
-    low, high = float(values.min()), float(values.max())
-    if low == high:  # its computed deviation need not be 0
-        return low, 1.0
-    shift, width = (float(values.mean()), float(values.std())) if scale == "standard" else (low, high - low)
-    return shift, width or 1.0
-
-
-def _fit_target(spec: JobSpec, target: Column, outputs: int, answers: NDArray[Any]) -> Target:
-    task = _task(spec)
-    if task != "regression":
-        return Target(target.name, target.kind, task, outputs, classes=target.levels or ())
-    shift, scale = fit_scale(answers, spec.data.scale_target)
-    return Target(target.name, target.kind, task, outputs, shift=shift, scale=scale)
-
-
-def _task(spec: JobSpec) -> Task:
-    assert spec.data.task != "auto"  # it is resolved
-    return spec.data.task
+def _sources(plan: Plan, table: pa.Table, parts: Partition, artifacts: Artifacts) -> list[_Source]:
+    if plan.validation is None:
+        return [_Source(table, {"train": parts.train, "validation": parts.validation})]
+    other = read_table(plan.validation, artifacts, _names(plan))
+    return [_Source(table, {"train": parts.train}), _Source(other, {"validation": np.arange(len(other))})]
 
 
 def _write_arrays(
-    folder: Path,
-    table: pa.Table,
-    features: Sequence[Column],
-    answers: NDArray[Any],
-    parts: Partition,
-    transform: Transform,
-    check: Callable[[], None],
-) -> None:
-    """Fill the files column by column: one column in float64 is all that lies in memory beside the table."""
-    rows = {"train": parts.train, "validation": parts.validation}
-    x = {part: _array(folder / f"x_{part}.npy", len(rows[part]), transform.inputs, transform) for part in rows}
-    y = {part: _array(folder / f"y_{part}.npy", len(rows[part]), transform.target.outputs, transform) for part in rows}
-    for part in rows:
-        transform.target.encode(answers[rows[part]], y[part])
-    start = 0
-    for column, feature in zip(features, transform.features, strict=True):
-        check()
-        values = _values(table, column, as_levels=column.categorical)
-        for part in rows:
-            feature.encode(values[rows[part]], x[part][:, start : start + feature.width])
-        start += feature.width
+    folder: Path, sources: Sequence[_Source], transform: Transform, check: Callable[[], None]
+) -> list[str]:
+    """Fill the files column by column: one column in float64 is all that lies in memory beside the tables.
+
+    Answers warnings of levels that the training data does not have.
+    """
+    warnings = []
+    for source in sources:
+        x, y = {}, {}
+        for part, rows in source.parts.items():
+            x[part] = _array(folder / f"x_{part}.npy", (len(rows), transform.inputs), transform)
+            y[part] = _array(folder / f"y_{part}.npy", (len(rows), transform.target.outputs), transform)
+        found = answers(source.table, transform.target)
+        for part, rows in source.parts.items():
+            transform.target.encode([values[rows] for values in found], y[part])
+        start = 0
+        for feature in transform.features:
+            check()
+            values = feature_values(source.table, feature)
+            for part, rows in source.parts.items():
+                feature.encode(values[rows], x[part][:, start : start + feature.width])
+            start += feature.width
+            if isinstance(feature, OneHot):
+                warnings += unseen(source.table, feature, values)
+    return warnings
 
 
-def _array(path: Path, rows: int, width: int, transform: Transform) -> NDArray[Any]:
-    return np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(transform.precision), shape=(rows, width))
+def unseen(table: pa.Table, feature: OneHot, values: NDArray[Any]) -> list[str]:
+    """A warning where a column has levels that the training data did not have."""
+    rows = np.flatnonzero(values == UNSEEN)
+    return [unseen_warning(feature.name, raw_values(table, feature.name, rows))] if len(rows) else []
 
 
-def _warnings(transform: Transform, answers: NDArray[Any], parts: Partition) -> list[str]:
+def _write_weights(folder: Path, plan: Plan, sources: Sequence[_Source], transform: Transform) -> None:
+    """Write the rows' weights, of each part that has some."""
+    weigh = {"train": train_weights, "validation": validation_weights}
+    for source in sources:
+        for part, rows in source.parts.items():
+            weights = weigh[part](plan, source.table, transform, rows)
+            if weights is not None:
+                _array(folder / f"w_{part}.npy", (len(rows),), transform)[...] = weights
+
+
+def _array(path: Path, shape: tuple[int, ...], transform: Transform) -> NDArray[Any]:
+    return np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(transform.precision), shape=shape)
+
+
+def _training_warnings(transform: Transform, table: pa.Table, parts: Partition) -> list[str]:
     """What the split left out of the training part."""
+    if not transform.target.holds_classes:
+        return []
     found = []
-    classes = transform.target.classes
-    unseen = sorted(set(range(len(classes))) - set(np.unique(answers[parts.train]).tolist())) if classes else []
-    if unseen:
-        named = ", ".join(repr(classes[number]) for number in unseen[:10])
-        found.append(f"{len(unseen)} class(es) of target {transform.target.name!r} have no row in training: {named}")
+    for column, values in zip(transform.target.columns, answers(table, transform.target), strict=True):
+        absent = sorted(set(range(len(column.classes))) - set(np.unique(values[parts.train]).tolist()))
+        if absent:
+            named = ", ".join(repr(column.classes[number]) for number in absent[:10])
+            found.append(f"{len(absent)} class(es) of target {column.name!r} have no row in training: {named}")
     return found
 
 

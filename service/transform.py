@@ -15,70 +15,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service import strict_json
-from service.datasets import ColumnKind, Label, Task, typed_label
+from service.datasets import ColumnKind, Label, typed_label
 from service.errors import BadData, FieldError
-from service.features import SHOWN_LEVELS, BadValue, Numeric, OneHot
+from service.features import SHOWN_LEVELS, UNSEEN, BadValue, Numeric, OneHot
+from service.targets import Target, TargetColumn
+
+__all__ = ["Row", "Target", "TargetColumn", "Transform", "unseen_warning"]
 
 Row = Sequence[Any] | Mapping[str, Any]
 
-FORMAT = 1
-
-
-@dataclass(frozen=True)
-class Target:
-    """What the outputs mean: classes in the order of output units, or a value (output · scale + shift)."""
-
-    name: str
-    kind: ColumnKind
-    task: Task
-    outputs: int
-    classes: tuple[Label, ...] = ()
-    shift: float = 0.0
-    scale: float = 1.0
-
-    def encode(self, values: NDArray[Any], out: NDArray[np.floating]) -> None:
-        """Write target rows: one-hot, 0 or 1 for one unit, or scaled values.
-
-        Shapes: values (rows,) are numbers of classes, or values; out (rows, outputs).
-        """
-        if self.task == "regression":
-            out[:, 0] = (values - self.shift) / self.scale
-        elif self.outputs == 1:
-            out[:, 0] = values
-        else:
-            out[...] = 0
-            out[np.arange(len(values)), values] = 1
-
-    def decode(self, outputs: NDArray[np.floating]) -> list[dict[str, Any]]:
-        """Predictions of the contract; what is not finite is null.
-
-        Shapes: outputs (rows, outputs).
-        """
-        with np.errstate(over="ignore", invalid="ignore"):
-            if self.task == "regression":
-                values = _or_none(outputs[:, 0].astype(np.float64) * self.scale + self.shift)
-                return [{"value": value} for value in values]
-            return self._classes(outputs.astype(np.float64))
-
-    def _classes(self, outputs: NDArray[np.float64]) -> list[dict[str, Any]]:
-        chosen = (outputs[:, 0] > 0.5).astype(np.int64) if self.outputs == 1 else outputs.argmax(axis=-1)
-        finite: list[bool] = np.asarray(np.isfinite(outputs).all(axis=-1)).tolist()
-        names = [label_text(label) for label in self.classes]
-        return [
-            {"class": self.classes[number], "probabilities": dict(zip(names, row, strict=True))}
-            if sound
-            else {"class": None, "probabilities": dict.fromkeys(names)}
-            for number, row, sound in zip(chosen.tolist(), _probabilities(outputs).tolist(), finite, strict=True)
-        ]
+SHOWN_UNSEEN = 5
+FORMAT = 2  # 1 had one target and no missing values
 
 
 @dataclass(frozen=True)
 class Transform:
-    """All columns that a model takes, in order, its target, and its precision."""
+    """All columns that a model takes, in order, what it answers, and its precision."""
 
     features: tuple[Numeric | OneHot, ...]
     target: Target
     precision: str
+    weight: str | None = None  # the column of sample weights that it was trained with
 
     @property
     def inputs(self) -> int:
@@ -90,9 +47,10 @@ class Transform:
         """The labels in the order of output units, as they were uploaded; none for regression."""
         return self.target.classes
 
-    def apply(self, rows: Sequence[Row]) -> NDArray[np.floating]:
+    def apply(self, rows: Sequence[Row], warnings: list[str] | None = None) -> NDArray[np.floating]:
         """Raw rows as a network takes them: each a list in the order of the features, or {column: value}.
 
+        Levels that the training data did not have are encoded as none; `warnings` gets a line for each such column.
         Shapes: (rows, inputs), in the model's precision.
         Raises: BadData naming row, column, value and what is allowed.
         """
@@ -102,11 +60,16 @@ class Transform:
         start = 0
         for number, (feature, values) in enumerate(zip(self.features, self._columns(rows), strict=True)):
             try:
-                feature.encode(feature.read(values), out[:, start : start + feature.width])  # type: ignore[arg-type]
+                found = feature.read(values)
             except BadValue as bad:
                 place = feature.name if isinstance(rows[bad.row], Mapping) else number
                 raise _refused(bad.row, place, feature.name, values[bad.row], feature.allowed) from None
+            feature.encode(found, out[:, start : start + feature.width])  # type: ignore[arg-type]
             start += feature.width
+            if warnings is not None and isinstance(feature, OneHot) and (found == UNSEEN).any():
+                warnings.append(
+                    unseen_warning(feature.name, [values[row] for row in np.flatnonzero(found == UNSEEN).tolist()])
+                )
         return out
 
     def outputs(self, predictions: NDArray[np.floating]) -> list[dict[str, Any]]:
@@ -122,16 +85,18 @@ class Transform:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Transform:
-        """The transform of a document that `to_json` made.
+        """The transform of a document that `to_json` made, of this format or of format 1.
 
         Raises: ValueError when a newer deltaq wrote it.
         """
-        if document["format"] != FORMAT:
-            raise ValueError(f"transform of format {document['format']!r}: this deltaq reads format {FORMAT}")
+        if document["format"] not in (1, FORMAT):
+            raise ValueError(f"transform of format {document['format']!r}: this deltaq reads formats 1 to {FORMAT}")
         target = document["target"]
-        classes = _labels(target["kind"], target["classes"])
+        if document["format"] == 1:
+            column = {name: value for name, value in target.items() if name not in ("task", "outputs")}
+            target = {"task": target["task"], "outputs": target["outputs"], "columns": [column]}
         features = tuple(_feature(feature) for feature in document["features"])
-        return cls(features, Target(**{**target, "classes": classes}), document["precision"])
+        return cls(features, Target.from_json(target), document["precision"], document.get("weight"))
 
     def _columns(self, rows: Sequence[Row]) -> Iterable[Sequence[Any]]:
         if all(isinstance(row, Mapping) for row in rows):
@@ -156,25 +121,19 @@ class Transform:
             raise _refused(missing, name, name, None, feature.allowed, "is missing") from None
 
 
-def label_text(label: Label) -> str:
-    """A label as a key of `probabilities`: as JSON writes it, text without its quotes."""
-    return label if isinstance(label, str) else strict_json.encode(label)
+def unseen_warning(name: str, values: Sequence[Any]) -> str:
+    """What is said of the values of a column that are none of its levels, one for each row that has one."""
+    different = list(dict.fromkeys(values))
+    shown = ", ".join(_printable(value) for value in different[:SHOWN_UNSEEN])
+    more = f" and {len(different) - SHOWN_UNSEEN} more" if len(different) > SHOWN_UNSEEN else ""
+    return (
+        f"column {name!r}: {shown}{more} ({len(values)} row(s)) was not in the training data;"
+        " such a row is encoded as none of the column's levels"
+    )
 
 
-def _probabilities(outputs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """One unit is the second class's probability; several are read as a distribution, as cross-entropy reads them."""
-    inside = np.clip(outputs, 0, 1)
-    if outputs.shape[-1] == 1:
-        return np.concatenate((1 - inside, inside), axis=-1)
-    total = inside.sum(axis=-1, keepdims=True)
-    return np.where(total > 0, inside / np.where(total > 0, total, 1), 1 / outputs.shape[-1])
-
-
-def _or_none(values: NDArray[np.float64]) -> list[float | None]:
-    found: list[float | None] = values.tolist()
-    if np.isfinite(values).all():
-        return found
-    return [value if sound else None for value, sound in zip(found, np.isfinite(values).tolist(), strict=True)]
+def _printable(value: Any) -> str:
+    return repr(strict_json.printable(value[:40])) if isinstance(value, str) else reprlib.repr(value)
 
 
 def _feature(document: Mapping[str, Any]) -> Numeric | OneHot:

@@ -20,25 +20,31 @@ NAMES = ("x_train", "y_train", "x_validation", "y_validation")
 
 @dataclass(frozen=True)
 class MappedData:
-    """Shapes: x (rows, inputs), y (rows, outputs); the validation part may have no rows."""
+    """What a job trains on; the validation part may have no rows, and a part without weights has None.
+
+    Shapes: x (rows, inputs), y (rows, outputs), w (rows,).
+    """
 
     x_train: NDArray[np.floating]
     y_train: NDArray[np.floating]
     x_validation: NDArray[np.floating]
     y_validation: NDArray[np.floating]
+    w_train: NDArray[np.floating] | None = None
+    w_validation: NDArray[np.floating] | None = None
 
 
 @dataclass(frozen=True)
 class DataFiles:
-    """Where the four arrays are: `<artifacts>/<folder>/<name>.npy`, and the node's cache that holds copies."""
+    """Where the arrays are: `<artifacts>/<folder>/<name>.npy`, and the node's cache that holds copies."""
 
     artifacts: str  # fsspec URL
     folder: str
     cache: str
+    names: tuple[str, ...] = NAMES  # those that there are, fields of MappedData
 
     def open(self) -> MappedData:
-        """Map the four arrays read-only, fetching what this node does not have yet."""
-        return MappedData(*(_mapped(self._local(name)) for name in NAMES))
+        """Map the arrays read-only, fetching what this node does not have yet."""
+        return MappedData(**{name: _mapped(self._local(name)) for name in self.names})
 
     def _local(self, name: str) -> Path:
         filesystem, root = fsspec.url_to_fs(self.artifacts)

@@ -1,4 +1,4 @@
-"""Which columns a job learns from and what it learns: target, features, task, checked by a data set's record alone."""
+"""Which columns a job learns from and what it learns: targets, features, task, checked by a data set's record alone."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _LARGEST: Final = {"float32": 3.4e38, "float64": 1.7e308}
 _LARGEST_SQUARED = 1e150  # what may be squared and added up in float64
 
 
-def _usable(dataset: Dataset) -> list[str]:
-    return [column.name for column in dataset.columns if column.type != "ignore"]
+def find_column(dataset: Dataset, name: str, pointer: str) -> Column:
+    """The column that a field names.
 
-
-def _column(dataset: Dataset, name: str, pointer: str) -> Column:
+    Raises: InvalidSpec.
+    """
     column = dataset.column(name)
     if column is None:
         refuse(pointer, name, f"data set {dataset.name!r} has no column {name!r}", _usable(dataset))
@@ -26,60 +26,96 @@ def _column(dataset: Dataset, name: str, pointer: str) -> Column:
     return column
 
 
-def choose_target(data: DataSpec, dataset: Dataset) -> Column:
-    """The column that is learned, which has a value in every row.
+def _usable(dataset: Dataset) -> list[str]:
+    return [column.name for column in dataset.columns if column.type != "ignore"]
+
+
+def choose_targets(data: DataSpec, dataset: Dataset) -> tuple[Column, ...]:
+    """The columns that are learned, in the order of the spec; each has a value in every row.
 
     Raises: InvalidSpec.
     """
-    target = _column(dataset, dataset.target if data.target is None else data.target, "/data/target")
+    if isinstance(data.target, tuple):
+        _check_once(data.target, "/data/target")
+        return tuple(_target(dataset, name, f"/data/target/{place}") for place, name in enumerate(data.target))
+    return (_target(dataset, dataset.target if data.target is None else data.target, "/data/target"),)
+
+
+def _target(dataset: Dataset, name: str, pointer: str) -> Column:
+    target = find_column(dataset, name, pointer)
     if target.missing:
         detail = f"column {target.name!r} has no value in {target.missing} row(s)"
-        refuse("/data/target", target.name, detail, "a column that has a value in every row")
+        refuse(pointer, target.name, detail, "a column that has a value in every row")
     return target
 
 
-def choose_features(data: DataSpec, dataset: Dataset, target: Column) -> list[Column]:
+def choose_features(data: DataSpec, dataset: Dataset, targets: Sequence[Column]) -> list[Column]:
     """The columns that are learned from, in the order of the spec or else the data's.
 
     Raises: InvalidSpec.
     """
+    taken = {target.name: "the target" for target in targets}
+    if data.sample_weight is not None:
+        taken[data.sample_weight] = "the sample weight"
     names = data.features
     if names is None:
-        names = tuple(name for name in _usable(dataset) if name != target.name)
-    _check_names(names, target)
+        names = tuple(name for name in _usable(dataset) if name not in taken)
+    _check_names(names, taken)
     known = {column.name: column for column in dataset.columns}
     features = [
         known[name]
         if name in known and known[name].type != "ignore"
-        else _column(dataset, name, f"/data/features/{place}")
+        else find_column(dataset, name, f"/data/features/{place}")
         for place, name in enumerate(names)
     ]
-    lacking = [column.name for column in features if column.missing]
-    if lacking:
-        detail = f"values are missing in {_named(lacking)}, and data.missing is 'refuse'"
-        refuse("/data/features", lacking[:SHOWN], detail, "columns that have a value in every row")
+    check_missing(features, data, "/data/features")
     return features
 
 
-def _check_names(names: tuple[str, ...], target: Column) -> None:
+def _check_names(names: tuple[str, ...], taken: dict[str, str]) -> None:
     if not names:
         refuse("/data/features", [], "there is no column to learn from", "one column at least that is not the target")
-    if target.name in names:
-        place = names.index(target.name)
-        refuse(
-            f"/data/features/{place}", target.name, f"{target.name!r} is the target", "columns that are not the target"
-        )
+    for place, name in enumerate(names):
+        if name in taken:
+            refuse(f"/data/features/{place}", name, f"{name!r} is {taken[name]}", f"columns that are not {taken[name]}")
+    _check_once(names, "/data/features")
+
+
+def _check_once(names: tuple[str, ...], pointer: str) -> None:
     if len(set(names)) < len(names):
         place = next(place for place, name in enumerate(names) if name in names[:place])
-        refuse(f"/data/features/{place}", names[place], f"{names[place]!r} stands there twice", "each column once")
+        refuse(f"{pointer}/{place}", names[place], f"{names[place]!r} stands there twice", "each column once")
 
 
-def choose_task(data: DataSpec, target: Column) -> Task:
-    """The task that is asked for, or that the target suggests.
+def check_missing(features: Sequence[Column], data: DataSpec, pointer: str) -> None:
+    """Hold missing values against the policy: they are refused, or there is something to fill them with.
 
     Raises: InvalidSpec.
     """
+    if data.missing == "refuse":
+        lacking = [column.name for column in features if column.missing]
+        if lacking:
+            detail = f"values are missing in {_named(lacking)}, and data.missing is 'refuse'"
+            allowed = "columns that have a value in every row, or data.missing mean, median or indicator"
+            refuse(pointer, lacking[:SHOWN], detail, allowed)
+        return
+    empty = [column.name for column in features if not column.distinct]
+    if empty:
+        detail = f"there is no value in any row of {_named(empty)}, and so nothing to fill with"
+        refuse(pointer, empty[:SHOWN], detail, "columns that have a value")
+
+
+def choose_task(data: DataSpec, targets: Sequence[Column]) -> Task:
+    """The task that is asked for, or that the targets suggest.
+
+    Raises: InvalidSpec.
+    """
+    if len(targets) > 1:
+        return _choose_task_of_many(data, targets)
+    (target,) = targets
     task = task_of(target) if data.task == "auto" else data.task
+    if task == "multilabel":
+        refuse("/data/task", task, "it takes several targets, and there is one", ["auto", "binary", "multiclass"])
     if task == "regression":
         if target.type != "numeric":
             refuse(
@@ -97,13 +133,36 @@ def choose_task(data: DataSpec, target: Column) -> Task:
     return task
 
 
-def check_magnitudes(data: DataSpec, precision: str, features: Iterable[Column], target: Column, task: Task) -> None:
+def _choose_task_of_many(data: DataSpec, targets: Sequence[Column]) -> Task:
+    """Columns of two values each are labels; columns of numbers are values."""
+    if data.task == "auto":
+        if all(target.holds_classes and target.distinct == 2 for target in targets):
+            return "multilabel"
+        if all(target.type == "numeric" for target in targets):
+            return "regression"
+        detail = "these are neither columns of two values each (multilabel) nor all of numbers (regression)"
+        refuse("/data/target", [target.name for target in targets[:SHOWN]], detail, "columns of one of these two kinds")
+    if data.task not in ("regression", "multilabel"):
+        refuse("/data/task", data.task, "it takes one target alone", ["auto", "regression", "multilabel"])
+    for place, target in enumerate(targets):
+        pointer = f"/data/target/{place}"
+        if data.task == "regression" and target.type != "numeric":
+            refuse(pointer, target.name, f"column {target.name!r} is {target.type}", "columns of numbers")
+        if data.task == "multilabel" and target.distinct != 2:
+            detail = f"column {target.name!r} has {target.distinct} different value(s)"
+            refuse(pointer, target.name, detail, "columns of two values each")
+    return data.task
+
+
+def check_magnitudes(
+    data: DataSpec, precision: str, features: Iterable[Column], targets: Iterable[Column], task: Task
+) -> None:
     """Numbers that would be infinite once scaled or cast; they make no sense, but they can be uploaded."""
     scaled: list[tuple[Column, str, str]] = [
         (feature, data.scale, "/data/features") for feature in features if not feature.categorical
     ]
     if task == "regression":
-        scaled.append((target, data.scale_target, "/data/target"))
+        scaled += [(target, data.scale_target, "/data/target") for target in targets]
     for column, scale, pointer in scaled:
         largest = _LARGEST[precision] if scale == "none" else _LARGEST_SQUARED
         found = max(abs(column.minimum or 0.0), abs(column.maximum or 0.0))

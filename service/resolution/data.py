@@ -1,38 +1,120 @@
-"""How the rows are split and scaled, as a spec says or its data suggest."""
+"""How the rows are split, ordered and scaled, as a spec says or its data suggest."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 from service.datasets import Column, Dataset, Task
+from service.resolution.columns import find_column
 from service.resolution.refusal import refuse
 from service.spec import DataSpec
+from service.time_order import not_a_date
 
 SMALL_ROWS: Final = 20  # below, all rows train by default
 VALIDATION_FRACTION: Final = 0.2
 
 
-def resolve_data(data: DataSpec, dataset: Dataset, features: Iterable[Column], target: Column, task: Task) -> DataSpec:
-    """The data spec with its defaults resolved.
+def resolve_data(
+    data: DataSpec,
+    dataset: Dataset,
+    features: Iterable[Column],
+    targets: Sequence[Column],
+    task: Task,
+    validation: Dataset | None = None,
+) -> DataSpec:
+    """The data spec with its defaults resolved; `validation` is the data set that it names to validate on.
 
     Raises: InvalidSpec.
     """
-    fraction = data.validation_fraction
-    if fraction is None:
-        fraction = VALIDATION_FRACTION if dataset.rows >= SMALL_ROWS else 0.0
-    if data.stratify and task == "regression":
-        refuse("/data/stratify", True, "a regression has no classes to keep in proportion", [False])
+    _check_split(data, dataset)
+    _check_order(data, dataset)
+    _check_stratify(data, task)
     if data.scale_target == "standard" and task != "regression":
         refuse("/data/scale_target", "standard", f"classes are not scaled (task {task!r})", ["auto", "none"])
     by_task = "standard" if task == "regression" else "none"
     return data.model_copy(
         update={
-            "target": target.name,
+            "target": tuple(target.name for target in targets) if len(targets) > 1 else targets[0].name,
             "features": tuple(feature.name for feature in features),
             "task": task,
             "scale_target": by_task if data.scale_target == "auto" else data.scale_target,
-            "validation_fraction": fraction,
-            "stratify": task != "regression" if data.stratify is None else data.stratify,
+            "validation_fraction": _fraction(data, dataset),
+            "validation_dataset": None if validation is None else validation.id,
+            "stratify": _strata_possible(data, task) if data.stratify is None else data.stratify,
         }
     )
+
+
+def _fraction(data: DataSpec, dataset: Dataset) -> float:
+    if data.validation_dataset is not None or data.folds is not None:
+        return 0.0
+    if data.validation_fraction is not None:
+        return data.validation_fraction
+    return VALIDATION_FRACTION if dataset.rows >= SMALL_ROWS else 0.0
+
+
+def _check_split(data: DataSpec, dataset: Dataset) -> None:
+    """There is one way of validating: a fraction of the rows, another data set, or each row in one of the folds."""
+    other = "data.validation_dataset" if data.validation_dataset is not None else "data.folds"
+    if data.validation_dataset is not None and data.folds is not None:
+        refuse("/data/folds", data.folds, "data.validation_dataset validates already", [None])
+    if data.validation_dataset is None and data.folds is None:
+        return
+    if data.validation_fraction:
+        refuse("/data/validation_fraction", data.validation_fraction, f"{other} validates in its place", [0])
+    if data.order_by is not None:
+        detail = f"it says which fraction of the rows validates, and {other} validates in its place"
+        refuse("/data/order_by", data.order_by, detail, [None])
+    if data.folds is not None and data.folds > dataset.rows:
+        refuse("/data/folds", data.folds, f"the data set has {dataset.rows} row(s)", f"2 to {dataset.rows}")
+
+
+def _check_order(data: DataSpec, dataset: Dataset) -> None:
+    if data.order_by is None:
+        return
+    pointer, allowed = "/data/order_by", "a column of numbers, or of dates as 2026-01-31 or 2026-01-31T23:59:59"
+    column = find_column(dataset, data.order_by, pointer)
+    if column.missing:
+        refuse(pointer, column.name, f"column {column.name!r} has no value in {column.missing} row(s)", allowed)
+    if column.kind == "boolean":
+        refuse(pointer, column.name, f"column {column.name!r} holds true and false", allowed)
+    other = not_a_date(column.levels or ()) if column.kind == "text" else None
+    if other is not None:
+        refuse(pointer, column.name, f"column {column.name!r} holds {other[:40]!r}, which is no date", allowed)
+
+
+def _check_stratify(data: DataSpec, task: Task) -> None:
+    if not data.stratify:
+        return
+    why = None
+    if task not in ("binary", "multiclass"):
+        why = f"a {task} has no classes to keep in proportion"
+    elif data.order_by is not None:
+        why = "data.order_by says which rows validate"
+    elif data.validation_dataset is not None:
+        why = "data.validation_dataset validates, and all rows train"
+    if why is not None:
+        refuse("/data/stratify", True, why, [False])
+
+
+def _strata_possible(data: DataSpec, task: Task) -> bool:
+    return task in ("binary", "multiclass") and data.order_by is None and data.validation_dataset is None
+
+
+def split_warnings(data: DataSpec, dataset: Dataset, features: Iterable[Column]) -> list[str]:
+    """What is said of a resolved split that does less than it seems to."""
+    found = []
+    given: Any = data.validation_dataset or data.order_by
+    if data.split_seed and given is not None:
+        by = "data.validation_dataset" if data.validation_dataset is not None else "data.order_by"
+        found.append(f"data.split_seed has no effect: {by} says which rows validate")
+    if data.validation_dataset == dataset.id:
+        found.append("data.validation_dataset is the data set that trains: every row validates and trains")
+    ordering = next((each for each in features if each.name == data.order_by and each.categorical), None)
+    if ordering is not None:
+        found.append(
+            f"column {ordering.name!r} orders the rows and is a feature too, each of its {ordering.distinct} values a"
+            " level; data.features may leave it out"
+        )
+    return found

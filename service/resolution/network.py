@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from service.datasets import Column, Task
@@ -14,18 +15,21 @@ LOSSES: Final[dict[Task, tuple[str, ...]]] = {  # the first is `auto`
     "regression": ("squared_error",),
     "binary": ("log_loss", "cross_entropy", "squared_error"),
     "multiclass": ("cross_entropy", "log_loss", "squared_error"),
+    "multilabel": ("log_loss",),
 }
 
 
-def output_units(task: Task, loss: str, activation: str, classes: int) -> int:
-    """One unit for a value, or for the second of two classes; a distribution has a unit for each class."""
+def output_units(task: Task, loss: str, activation: str, targets: Sequence[Column]) -> int:
+    """One unit for each value or label, or for the second of two classes; a distribution has a unit for each class."""
+    if task in ("regression", "multilabel"):
+        return len(targets)
     distribution = loss == "cross_entropy" or activation == "softmax"
-    return 1 if task == "regression" or (task == "binary" and not distribution) else classes
+    return 1 if task == "binary" and not distribution else targets[0].distinct
 
 
-def feature_width(column: Column) -> int:
-    """How many inputs a column gives."""
-    return column.distinct if column.categorical else 1
+def feature_width(column: Column, missing: str) -> int:
+    """How many inputs a column gives; `indicator` gives one more where values are missing."""
+    return (column.distinct if column.categorical else 1) + (missing == "indicator" and column.missing > 0)
 
 
 def resolve_loss(spec: JobSpec, task: Task) -> str:
@@ -46,8 +50,8 @@ def resolve_output_activation(spec: JobSpec, task: Task) -> str:
     given = spec.network.output_activation
     if given != "auto":
         return given
-    if task == "regression":
-        return "identity"
+    if task in ("regression", "multilabel"):
+        return "identity" if task == "regression" else "sigmoid"
     by_loss = {"cross_entropy": "softmax", "log_loss": "sigmoid"}
     return by_loss.get(spec.loss, "sigmoid" if task == "binary" else "softmax")
 

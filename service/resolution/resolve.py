@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from service.datasets import Dataset, choice_warning, constant_warning
 from service.job_memory import runner_bytes
 from service.partition import part_rows
-from service.resolution.columns import check_magnitudes, choose_features, choose_target, choose_task
-from service.resolution.data import resolve_data
+from service.resolution.columns import check_magnitudes, choose_features, choose_targets, choose_task
+from service.resolution.data import resolve_data, split_warnings
+from service.resolution.matching import check_match, needs_of_job
 from service.resolution.network import (
     build_architecture,
     check_output,
@@ -21,9 +22,12 @@ from service.resolution.network import (
 )
 from service.resolution.optimizer import resolve_optimizer
 from service.resolution.stopping import check_stopping
+from service.resolution.weights import check_weights
 from service.resolution.workers import check_rows, least_rows, resolve_shards, resolve_workers, rows_left_out
 from service.spec import JobSpec
 from workers.mlp.architecture import Architecture
+
+VALIDATION_POINTER = "/data/validation_dataset"
 
 
 @dataclass(frozen=True)
@@ -42,20 +46,25 @@ class Resolution:
     warnings: list[str]
 
 
-def resolve(spec: JobSpec, dataset: Dataset) -> Resolution:
+def resolve(spec: JobSpec, dataset: Dataset, validation: Dataset | None = None) -> Resolution:
     """Resolve every `auto` of a spec for a data set, and check what belongs together.
 
+    `validation` is the data set that `data.validation_dataset` names.
     Raises: InvalidSpec.
     """
-    target = choose_target(spec.data, dataset)
-    features = choose_features(spec.data, dataset, target)
-    task = choose_task(spec.data, target)
+    targets = choose_targets(spec.data, dataset)
+    features = choose_features(spec.data, dataset, targets)
+    task = choose_task(spec.data, targets)
+    check_weights(spec.data, dataset, targets, task)
     loss, activation = resolve_loss(spec, task), resolve_output_activation(spec, task)
-    outputs = output_units(task, loss, activation, target.distinct)
+    outputs = output_units(task, loss, activation, targets)
     check_output(loss, activation, outputs)
-    data = resolve_data(spec.data, dataset, features, target, task)
-    train_rows, validation_rows = part_rows(dataset.rows, data, target)
-    check_magnitudes(data, spec.network.precision, features, target, task)
+    data = resolve_data(spec.data, dataset, features, targets, task, validation)
+    train_rows, validation_rows = part_rows(dataset.rows, data, targets[0].distinct)
+    check_magnitudes(data, spec.network.precision, features, targets, task)
+    if validation is not None:
+        check_match(needs_of_job(data, features, targets, task), data.sample_weight, validation, VALIDATION_POINTER)
+        validation_rows = validation.rows
     check_stopping(spec, task, validation_rows)
     network = resolve_network(spec.network, activation)
     batch_rows = train_rows if spec.batch_size == "full" else min(spec.batch_size, train_rows)
@@ -72,11 +81,11 @@ def resolve(spec: JobSpec, dataset: Dataset) -> Resolution:
             "workers": workers,
         }
     )
-    inputs = sum(feature_width(feature) for feature in features)
+    inputs = sum(feature_width(feature, data.missing) for feature in features)
     architecture = build_architecture(resolved, inputs, outputs)
     least = least_rows(architecture, shards)
     check_rows(spec, shards, batch_rows, least)
-    chosen = choice_warning(target, task) if spec.data.task == "auto" else None
+    chosen = [choice_warning(target, task) for target in targets] if spec.data.task == "auto" else []
     return Resolution(
         spec=resolved,
         inputs=inputs,
@@ -90,7 +99,8 @@ def resolve(spec: JobSpec, dataset: Dataset) -> Resolution:
         warnings=[
             warning
             for warning in (
-                chosen,
+                *chosen,
+                *split_warnings(data, dataset, features),
                 constant_warning(features),
                 without_effect(network),
                 rows_left_out(train_rows, batch_rows, least),

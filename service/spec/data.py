@@ -1,4 +1,4 @@
-"""What is learned from what, and how the rows are split and scaled."""
+"""What is learned from what, how the rows are split, scaled and weighed, and what becomes of missing values."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ from pydantic import Field
 
 from service.spec.base import Name, Seed, Spec
 
-Task = Literal["regression", "binary", "multiclass"]
+Task = Literal["regression", "binary", "multiclass", "multilabel"]
+Targets = Annotated[tuple[Name, ...], Field(strict=False, min_length=2, max_length=1000, fail_fast=True)]
+ClassWeights = Annotated[dict[str, Annotated[float, Field(ge=0, le=1e9)]], Field(min_length=1, max_length=1000)]
 
 
 class DataSpec(Spec):
-    """What is learned from what, and how the rows are split and scaled."""
+    """What is learned from what, how the rows are split, scaled and weighed, and what becomes of missing values."""
 
-    target: Name | None = None  # None: the data set's own
+    target: Name | Targets | None = None  # None: the data set's own
     features: Annotated[
         tuple[Name, ...] | None, Field(strict=False, min_length=1, max_length=100_000, fail_fast=True)
     ] = None
@@ -22,6 +24,11 @@ class DataSpec(Spec):
     scale: Literal["standard", "minmax", "none"] = "standard"
     scale_target: Literal["auto", "standard", "none"] = "auto"
     validation_fraction: Annotated[float, Field(ge=0, lt=1)] | None = None  # None: 0.2, and 0 below 20 rows
+    validation_dataset: Name | None = None  # its rows validate, and all of `dataset` train
     split_seed: Seed = 0
-    stratify: bool | None = None  # None: true for classes
-    missing: Literal["refuse"] = "refuse"
+    stratify: bool | None = None  # None: true for classes that are drawn
+    order_by: Name | None = None  # the last rows by this column validate
+    folds: Annotated[int, Field(ge=2, le=100)] | None = None
+    missing: Literal["refuse", "mean", "median", "indicator"] = "refuse"
+    sample_weight: Name | None = None
+    class_weight: Literal["balanced"] | ClassWeights | None = None
