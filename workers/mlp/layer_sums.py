@@ -19,6 +19,7 @@ FLAT = 0.01  # an |f′| below it lets hardly any of a delta through
 class LayerSums(NamedTuple):
     """Sums over samples: of ‖delta‖², of the units on whose f′ no delta passes; and which units ever put out anything.
 
+    `finite` says whether all that they put out were numbers.
     Shapes: `alive` (…, units); of a population, an array of shape `networks` stands for each number.
     """
 
@@ -26,6 +27,7 @@ class LayerSums(NamedTuple):
     delta_squares: float
     flat: float
     alive: NDArray[np.bool_]
+    finite: bool
 
     def plus(self, other: LayerSums) -> LayerSums:
         """Return the sums over both."""
@@ -34,6 +36,7 @@ class LayerSums(NamedTuple):
             self.delta_squares + other.delta_squares,
             self.flat + other.flat,
             self.alive | other.alive,
+            self.finite and other.finite,
         )
 
     @property
@@ -63,4 +66,6 @@ def observe_layer(layer: LayerBuffers, activation: Activation, *, backward: bool
     if backward:
         np.multiply(layer.delta, layer.delta, out=derivative)
         squares = derivative.sum(axis=(-2, -1)).astype(np.float64)
-    return LayerSums(layer.z.shape[-2], squares, flat, np.asarray(layer.a.any(axis=-2)))
+    return LayerSums(
+        layer.z.shape[-2], squares, flat, np.asarray(layer.a.any(axis=-2)), finite=bool(np.isfinite(layer.a).all())
+    )
