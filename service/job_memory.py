@@ -26,7 +26,8 @@ def runner_bytes(spec: JobSpec, architecture: Architecture, train_rows: int, val
     assert isinstance(spec.shards, int)  # it is resolved
     batch_rows = train_rows if spec.batch_size == "full" else min(spec.batch_size, train_rows)
     shard_rows = -(-batch_rows // spec.shards)
-    row_bytes = (architecture.inputs + architecture.outputs) * architecture.dtype.itemsize
+    weighted = spec.data.sample_weight is not None or spec.data.class_weight is not None
+    row_bytes = (architecture.inputs + architecture.outputs + weighted) * architecture.dtype.itemsize
     mapped = (train_rows + validation_rows + shard_rows) * row_bytes  # and a shard's rows, copied together
     orders = 2 * 8 * train_rows  # an epoch's, while the next one's is drawn
     networks = (shard_rows + BLOCK_ROWS) * _network_row_bytes(architecture)

@@ -76,6 +76,7 @@ class ShardComputer:
         width = self._data.x_train.shape[1]
         self._x = np.empty((largest, width), network.dtype)
         self._y = np.empty((largest, self._data.y_train.shape[1]), network.dtype)
+        self._w = None if self._data.w_train is None else np.empty(largest, network.dtype)
         self._buffers: dict[int, Parameters] = {}
         self._order: tuple[int, NDArray[np.int64]] | None = None
 
@@ -109,12 +110,20 @@ class ShardComputer:
         np.take(self._data.x_train, rows, axis=0, out=x, mode="clip")
         np.take(self._data.y_train, rows, axis=0, out=y, mode="clip")
         place = RowPlace(self.assignment.seed, step.epoch, step.number, part.start)
-        return self._network.gradient(parameters, x, y, None, out, place, observe=step.observe)
+        return self._network.gradient(parameters, x, y, self._weights(rows), out, place, observe=step.observe)
 
     def evaluate(self, parameters: Parameters, block: int) -> BatchSums:
         """The sums of one block of 256 validation rows."""
         rows = slice(block * BLOCK_ROWS, (block + 1) * BLOCK_ROWS)
-        return self._evaluator.sums(parameters, self._data.x_validation[rows], self._data.y_validation[rows], None)
+        given = self._data
+        weights = None if given.w_validation is None else given.w_validation[rows]
+        return self._evaluator.sums(parameters, given.x_validation[rows], given.y_validation[rows], weights)
+
+    def _weights(self, rows: NDArray[np.int64]) -> NDArray[np.floating] | None:
+        """What these rows of the training part weigh; None where each weighs 1."""
+        if self._data.w_train is None or self._w is None:
+            return None
+        return np.take(self._data.w_train, rows, out=self._w[: len(rows)], mode="clip")
 
     def _beside(self, width: int) -> Parameters:
         """The buffer in which a right half is summed while its left half, `width` shards wide, waits."""
