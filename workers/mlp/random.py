@@ -19,6 +19,7 @@ class Purpose(IntEnum):
     ORDER = 2
     DROPOUT = 3
     SPLIT = 4
+    GRADIENT_CHECK = 5
 
 
 class RowPlace(NamedTuple):
