@@ -125,10 +125,11 @@ class Attempt:
 
     def _train(self) -> None:
         given = self.equipment
-        dataset = self._dataset()
-        resolution = resolve(self.work.job.spec, dataset)
+        dataset, validation = self._dataset(), self._validation()
+        resolution = resolve(self.work.job.spec, dataset, validation)
+        cache = given.settings.cache_path
         prepared = prepare(
-            resolution.spec, dataset, self.artifacts, given.records, given.settings.cache_path, self.check
+            resolution.spec, dataset, self.artifacts, given.records, cache, self.check, validation=validation
         )
         for warning in prepared.warnings:
             self.beat.add_line("warning", warning)
@@ -144,12 +145,20 @@ class Attempt:
         self._succeed(training, dataset, resolution, prepared)
 
     def _dataset(self) -> Dataset:
-        name, tenant = self.work.job.spec.dataset, self.work.job.tenant
+        return self._record(self.work.job.spec.dataset)
+
+    def _validation(self) -> Dataset | None:
+        """The data set that validates, where that is one of its own."""
+        named = self.work.job.spec.data.validation_dataset
+        return None if named is None else self._record(named)
+
+    def _record(self, dataset_id: str) -> Dataset:
+        tenant = self.work.job.tenant
         try:
-            return Dataset.from_document(self.beat.insist(lambda: self.equipment.records.get(tenant, name)))
+            return Dataset.from_document(self.beat.insist(lambda: self.equipment.records.get(tenant, dataset_id)))
         except DatasetNotFound as gone:
             raise DataMissing(
-                f"Data set {name} of this job is gone.", hint="Upload it again and submit a new job."
+                f"Data set {dataset_id} of this job is gone.", hint="Upload it again and submit a new job."
             ) from gone
 
     def _connect(self, assignment: Assignment) -> Transport:

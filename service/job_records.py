@@ -51,10 +51,12 @@ class Jobs:
         warnings: Sequence[str] = (),
         idempotency: Idempotency | None = None,
         slots: int | None = None,
+        validation: DatasetIdentity | None = None,
     ) -> tuple[Job, bool]:
         """Queue a job whose spec has every auto resolved; the same Idempotency-Key and request give the job made first.
 
-        It gets at most `slots` workers, and as many as its spec allows where none are given.
+        It gets at most `slots` workers, and as many as its spec allows where none are given. `validation` is the data
+        set of its own that it validates on.
         Returns the job, and whether it was created now.
         Raises: UnknownDataset; IdempotencyConflict; StoreUnavailable, then nothing or all of it has happened.
         """
@@ -66,6 +68,7 @@ class Jobs:
             spec=strict_json.encode(spec.model_dump(mode="json")),
             dataset=dataset.id,
             sha256=dataset.sha256,
+            validation=None if validation is None else validation.id,
             priority=spec.priority,
             width=spec.workers.min,
             max_slots=slots or _most_slots(spec),

@@ -34,11 +34,12 @@ def model_not_found(model_id: str) -> ModelNotFound:
     return ModelNotFound(f"there is no model {model_id[:100]!r}")
 
 
-def unknown_dataset(dataset: str) -> UnknownDataset:
-    """A job asks for a data set that is not there (any more)."""
+def unknown_dataset(dataset: str, pointer: str = "/dataset") -> UnknownDataset:
+    """A job asks, in the field at `pointer`, for a data set that is not there (any more)."""
     allowed = "the id or name of a data set of yours, or a built-in one"
-    error = FieldError("/dataset", dataset[:200], "no such data set", allowed)
-    return UnknownDataset(f"dataset {dataset[:200]!r} does not exist; allowed is {allowed}", errors=[error])
+    error = FieldError(pointer, dataset[:200], "no such data set", allowed)
+    field = pointer.strip("/").replace("/", ".")
+    return UnknownDataset(f"{field} {dataset[:200]!r} does not exist; allowed is {allowed}", errors=[error])
 
 
 def _illegal(job_id: str, verb: str, status: str, requested: str) -> IllegalTransition:

@@ -14,7 +14,7 @@ from service.job_records import Jobs
 from service.jobs import Job
 from service.queue import Queue
 from service.refusals import unknown_dataset
-from service.resolution import Resolution, resolve
+from service.resolution import VALIDATION_POINTER, Resolution, resolve
 from service.spec import JobSpec
 
 
@@ -37,25 +37,31 @@ class Submission:
             made = self._jobs.find_idempotent(tenant, idempotency)
             if made is not None:  # its data set may be gone by now: the answer stays the same
                 return made
-        dataset, resolution = self._resolve(tenant, spec)
-        slots = gang_size(resolution)
-        return self._jobs.accept(tenant, resolution.spec, dataset, resolution.warnings, idempotency, slots)[0]
+        dataset, validation, resolution = self._resolve(tenant, spec)
+        return self._jobs.accept(
+            tenant, resolution.spec, dataset, resolution.warnings, idempotency, gang_size(resolution), validation
+        )[0]
 
     def resolve(self, tenant: str, spec: JobSpec) -> Resolution:
         """Say what a job of this spec would be, every auto resolved; nothing is queued.
 
         Raises: InvalidSpec; UnknownDataset.
         """
-        return self._resolve(tenant, spec)[1]
+        return self._resolve(tenant, spec)[2]
 
-    def _resolve(self, tenant: str, spec: JobSpec) -> tuple[Dataset, Resolution]:
-        try:
-            dataset = Dataset.from_document(self._datasets.find(tenant, spec.dataset))
-        except DatasetNotFound:
-            raise unknown_dataset(spec.dataset) from None
-        resolution = resolve(spec, dataset)
+    def _resolve(self, tenant: str, spec: JobSpec) -> tuple[Dataset, Dataset | None, Resolution]:
+        dataset, other = self._find(tenant, spec.dataset, "/dataset"), spec.data.validation_dataset
+        validation = None if other is None else self._find(tenant, other, VALIDATION_POINTER)
+        resolution = resolve(spec, dataset, validation)
         self._check_size(resolution)
-        return dataset, replace(resolution, warnings=[*resolution.warnings, *self._waits_for_slots(spec)])
+        warnings = [*resolution.warnings, *self._waits_for_slots(spec)]
+        return dataset, validation, replace(resolution, warnings=warnings)
+
+    def _find(self, tenant: str, id_or_name: str, pointer: str) -> Dataset:
+        try:
+            return Dataset.from_document(self._datasets.find(tenant, id_or_name))
+        except DatasetNotFound:
+            raise unknown_dataset(id_or_name, pointer) from None
 
     def _waits_for_slots(self, spec: JobSpec) -> list[str]:
         """A warning where the cluster has never room for the job as it is now."""

@@ -1,6 +1,6 @@
 #!lua
 -- Accept a job: its record, its indexes, its place in the queue, the use of its data set, its first event.
--- job, tenant, spec (JSON), dataset, sha256 (of its bytes), priority, width and max_slots (slots it needs and can use),
+-- job, tenant, spec (JSON), dataset, sha256 (of its bytes), validation (a data set too, or none), priority, width and max_slots (slots it needs and can use),
 -- tags (JSON list of `key` and `key=value`), warnings (JSON), at
 -- idempotency, request: digest of the tenant's key and of the request; both or neither
 -- Answers {created 0|1, fields}.
@@ -14,10 +14,16 @@ end
 
 local owner = redis.call('HGET', key('dataset', arg.dataset), 'tenant')
 if not owner or (owner ~= '' and owner ~= arg.tenant) then return refuse('unknown_dataset', arg.dataset) end
+if arg.validation then
+  owner = redis.call('HGET', key('dataset', arg.validation), 'tenant')
+  if not owner or (owner ~= '' and owner ~= arg.tenant) then
+    return refuse('unknown_dataset', arg.validation, '/data/validation_dataset')
+  end
+end
 
 local sequence = redis.call('INCR', key('sequence'))
 local job = {id = arg.job, key = key('job', arg.job), tenant = arg.tenant, sequence = sequence,
-             priority = arg.priority, width = arg.width}
+             priority = arg.priority, width = arg.width, dataset = arg.dataset, validation = arg.validation or ''}
 redis.call('HSET', job.key, 'id', arg.job, 'tenant', arg.tenant, 'status', 'queued', 'sequence', sequence,
            'attempt', 0, 'spec', arg.spec, 'dataset', arg.dataset, 'dataset_sha256', arg.sha256,
            'priority', arg.priority, 'width', arg.width, 'max_slots', arg.max_slots, 'tags', arg.tags,
@@ -25,7 +31,8 @@ redis.call('HSET', job.key, 'id', arg.job, 'tenant', arg.tenant, 'status', 'queu
 redis.call('ZADD', key('jobs', arg.tenant), sequence, arg.job)
 redis.call('ZADD', key('jobs-by-status', arg.tenant, 'queued'), sequence, arg.job)
 for _, tag in ipairs(cjson.decode(arg.tags)) do redis.call('ZADD', key('jobs-by-tag', arg.tenant, tag), sequence, arg.job) end
-redis.call('SADD', key('dataset', arg.dataset, 'jobs'), arg.job)
+if arg.validation then redis.call('HSET', job.key, 'validation', arg.validation) end
+use_datasets(job, 'SADD')
 if remembered then
   redis.call('HSET', remembered, 'request', arg.request, 'job', arg.job)
   redis.call('EXPIRE', remembered, IDEMPOTENCY_S)

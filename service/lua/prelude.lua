@@ -38,7 +38,7 @@ end
 
 -- What the steps need to know of a job, or nil; of another tenant's (when a tenant is given) nil as well.
 local function find_job(id, tenant)
-  local names = {'tenant', 'status', 'sequence', 'priority', 'width', 'dataset', 'token', 'requested', 'verb',
+  local names = {'tenant', 'status', 'sequence', 'priority', 'width', 'dataset', 'validation', 'token', 'requested', 'verb',
                  'ended_by', 'ended_verb', 'ended_as', 'attempt', 'tags'}
   local values = redis.call('HMGET', key('job', id), unpack(names))
   if not values[1] or (tenant and values[1] ~= tenant) then return nil end
@@ -104,6 +104,12 @@ local function job_fields(id)
   return fields
 end
 
+-- The data sets that a job reads know it while it lives: what is used is not deleted. The command: SADD or SREM.
+local function use_datasets(job, command)
+  redis.call(command, key('dataset', job.dataset, 'jobs'), job.id)
+  if job.validation ~= '' then redis.call(command, key('dataset', job.validation, 'jobs'), job.id) end
+end
+
 -- Move a job to another state, with everything that hangs on its state: the indexes, the queue, the use of its data.
 -- The caller has checked that it may; the status event is its last write.
 local function move(job, to, at)
@@ -114,10 +120,10 @@ local function move(job, to, at)
   if to == 'queued' then enqueue(job) end
   if ENDED[to] then
     redis.call('HSET', job.key, 'finished_at', at)
-    redis.call('SREM', key('dataset', job.dataset, 'jobs'), job.id)
+    use_datasets(job, 'SREM')
   elseif ENDED[job.status] then
     redis.call('HDEL', job.key, 'finished_at', 'result', 'error')
-    redis.call('SADD', key('dataset', job.dataset, 'jobs'), job.id)
+    use_datasets(job, 'SADD')
   end
   job.status = to
 end

@@ -1,5 +1,5 @@
 #!lua
--- Put a failed or cancelled job into the queue again, if its data set is still the one it was accepted with.
+-- Put a failed or cancelled job into the queue again, if its data sets are still those it was accepted with.
 -- job, tenant, from (checkpoint | start), at, transitions
 -- Answers {fields}. Again, while the job is where the first one brought it: the same.
 
@@ -12,6 +12,9 @@ if not ENDED[job.status] or not may(job.status, 'queued') then
   return refuse('illegal', job.id, 'retry', job.status, job.requested)
 end
 if redis.call('EXISTS', key('dataset', job.dataset)) == 0 then return refuse('unknown_dataset', job.dataset) end
+if job.validation ~= '' and redis.call('EXISTS', key('dataset', job.validation)) == 0 then
+  return refuse('unknown_dataset', job.validation, '/data/validation_dataset')
+end
 
 redis.call('HSET', job.key, 'verb', verb)
 if arg.from == 'start' then

@@ -5,6 +5,6 @@ Whatever cannot be done is an InvalidSpec that names the field, its value and wh
 """
 
 from service.resolution.network import LOSSES, feature_width, output_units
-from service.resolution.resolve import Resolution, resolve
+from service.resolution.resolve import VALIDATION_POINTER, Resolution, resolve
 
-__all__ = ["LOSSES", "Resolution", "feature_width", "output_units", "resolve"]
+__all__ = ["LOSSES", "VALIDATION_POINTER", "Resolution", "feature_width", "output_units", "resolve"]
