@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from workers.mlp.activations import ACTIVATIONS
+from workers.mlp.activations import find_activation
+from workers.mlp.choices import Choice, name_of
 from workers.mlp.losses import find_loss, minimum_outputs
 from workers.mlp.normalizations import NORMALIZATIONS, Normalization
 
@@ -18,15 +19,14 @@ class LayerShape:
     """One layer of units: z, then its normalisation, its activation and, in training, dropout."""
 
     units: int
-    activation: str
+    activation: Choice
     normalization: Literal["none", "batch", "layer"] = "none"
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
         if self.units < 1:
             raise ValueError(f"units: {self.units}; allowed: 1 or more")
-        if self.activation not in ACTIVATIONS:
-            raise ValueError(f"activation: {self.activation!r}; allowed: {', '.join(ACTIVATIONS)}")
+        find_activation(self.activation)
         if self.normalization not in ("none", *NORMALIZATIONS):
             allowed = ", ".join(("none", *NORMALIZATIONS))
             raise ValueError(f"normalization: {self.normalization!r}; allowed: {allowed}")
@@ -40,7 +40,7 @@ class LayerShape:
     @property
     def learned(self) -> tuple[str, ...]:
         """The names of what is trained in it beside W and b, (units,) each, in order."""
-        return self.normalizer.learned if self.normalizer else ()
+        return (*(self.normalizer.learned if self.normalizer else ()), *find_activation(self.activation).learned)
 
     @property
     def running(self) -> tuple[str, ...]:
@@ -54,7 +54,7 @@ class Architecture:
 
     inputs: int
     layers: tuple[LayerShape, ...]
-    loss: str
+    loss: Choice
     bias: bool = True
     precision: Literal["float32", "float64"] = "float32"
     input_dropout: float = 0.0
@@ -73,7 +73,7 @@ class Architecture:
         find_loss(self.loss, output.activation)
         least = minimum_outputs(self.loss, output.activation)
         if output.units < least:
-            pair = f"{self.loss} on {output.activation}"
+            pair = f"{name_of(self.loss)} on {name_of(output.activation)}"
             raise ValueError(f"output units: {output.units} with {pair}; allowed: {least} or more")
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from workers.mlp.activations import ACTIVATIONS
+from workers.mlp.activations import find_activation
 from workers.mlp.architecture import Architecture
 from workers.mlp.arrays import Array, Workspace, aligned
 from workers.mlp.dropout import row_width
@@ -96,7 +96,7 @@ class Memory:
         layer = self._architecture.layers[index]
         is_output = index == len(self._architecture.layers) - 1
         z = self._view(f"z{index}", rows, layer.units)
-        overwritten = not is_output and not ACTIVATIONS[layer.activation].keeps_z
+        overwritten = not is_output and not find_activation(layer.activation).keeps_z
         a = z if overwritten else self._view(f"a{index}", rows, layer.units)
         dropped = self._dropped(f"{index}", layer.dropout, rows, layer.units)
         return LayerBuffers(

@@ -60,7 +60,7 @@ def observe_layer(layer: LayerBuffers, activation: Activation, *, backward: bool
     derivative = layer.work.first
     flat: Any = 0.0
     if isinstance(activation, Elementwise):
-        activation.derivative(layer.z, layer.a, derivative)
+        activation.derivative(layer.z, layer.a, derivative, layer.work)
         flat = np.count_nonzero(np.abs(derivative, out=derivative) < FLAT, axis=(-2, -1)).astype(np.float64)
     squares: Any = 0.0
     if backward:

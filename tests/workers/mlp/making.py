@@ -8,11 +8,11 @@ import numpy as np
 
 from workers.mlp.architecture import Architecture, LayerShape
 from workers.mlp.arrays import Array
-from workers.mlp.losses import PAIRS
+from workers.mlp.losses import LOSSES, allowed_activations
 from workers.mlp.parameters import Parameters
 
 Precision = Literal["float32", "float64"]
-EVERY_PAIR = sorted(PAIRS)
+EVERY_PAIR = sorted((loss, activation) for loss in LOSSES for activation in allowed_activations(loss))
 HIDDEN = ("identity", "sigmoid", "tanh", "relu")
 
 

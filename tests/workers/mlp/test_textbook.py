@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.oracles.textbook import Textbook, Weights
 from tests.workers.mlp.making import EVERY_PAIR, HIDDEN, random_batch, random_parameters
 from workers.mlp.architecture import Architecture, LayerShape
+from workers.mlp.choices import name_of
 from workers.mlp.losses import minimum_outputs
 from workers.mlp.network import Network
 from workers.mlp.optimizers import SGD
@@ -98,8 +99,8 @@ def test_any_network_computes_what_the_textbook_does(shape: Architecture, rows: 
     parameters, gradient = random_parameters(shape, seed), Parameters(shape)
     x, y = random_batch(shape, rows, seed + 1)
     weights = np.random.default_rng(seed).uniform(0.1, 2, rows)
-    activations = [layer.activation for layer in shape.layers]
-    textbook = Textbook(scalars(parameters), activations, shape.loss, shape.bias)
+    activations = [name_of(layer.activation) for layer in shape.layers]
+    textbook = Textbook(scalars(parameters), activations, name_of(shape.loss), shape.bias)
 
     sums = Network(shape, rows + 1).gradient(parameters, x, y, weights, gradient)
     expected, loss = textbook.gradient(x.tolist(), y.tolist(), weights.tolist())

@@ -1,68 +1,26 @@
-"""The activations a = f(z), one short class each, and the way back through them. Know no loss and no weights.
-
-Each works into buffers that it is given and allocates nothing of their size. `keeps_z = False` says that f′ needs a
-alone, so that a hidden layer may write a over z.
-
-Shapes: z, a, delta and out are (…, samples, units); reductions go over the units only.
-"""
+"""The activations that the first networks were made with."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import ClassVar
-
 import numpy as np
 
-from workers.mlp.arrays import Array, Arrays, Workspace
-
-
-class Activation(ABC):
-    """A function of the net input, applied to each sample."""
-
-    name: ClassVar[str]
-    keeps_z: ClassVar[bool] = False
-
-    @abstractmethod
-    def apply(self, z: Array, out: Array, work: Workspace) -> None:
-        """Write a = f(z) into `out`, which may be z itself."""
-
-    @abstractmethod
-    def backward(self, z: Array, a: Array, delta: Array, work: Workspace) -> None:
-        """Turn delta from ∂E/∂a into ∂E/∂z, in place."""
-
-    def forward(self, z: Array, out: Array, work: Workspace, learned: Arrays) -> None:
-        """Do `apply` with what the layer has learned, which most activations have no use for."""
-        self.apply(z, out, work)
-
-    def back(self, z: Array, a: Array, delta: Array, work: Workspace, learned: Arrays, gradient: Arrays) -> None:
-        """Do `backward` with what the layer has learned, and write its gradient."""
-        self.backward(z, a, delta, work)
-
-
-class Elementwise(Activation):
-    """An activation of which each unit sees its own net input only, so that it has a derivative f′."""
-
-    @abstractmethod
-    def derivative(self, z: Array, a: Array, out: Array) -> None:
-        """Write f′(z) into `out`."""
-
-    def backward(self, z: Array, a: Array, delta: Array, work: Workspace) -> None:
-        """∂E/∂z = ∂E/∂a · f′(z)."""
-        self.derivative(z, a, work.first)
-        np.multiply(delta, work.first, out=delta)
+from workers.mlp.activations.base import Activation, Elementwise, Positive
+from workers.mlp.arrays import Array, Workspace
+from workers.mlp.intervals import BETWEEN_0_AND_1, NOT_NEGATIVE, REALS, Interval
 
 
 class Identity(Elementwise):
     """The net input itself; any real number."""
 
     name = "identity"
+    image = REALS
 
     def apply(self, z: Array, out: Array, work: Workspace) -> None:
         """f(z) = z."""
         if out is not z:
             np.copyto(out, z)
 
-    def derivative(self, z: Array, a: Array, out: Array) -> None:
+    def derivative(self, z: Array, a: Array, out: Array, work: Workspace) -> None:
         """f′(z) = 1."""
         out.fill(1)
 
@@ -70,10 +28,11 @@ class Identity(Elementwise):
         """delta stays as it is."""
 
 
-class Sigmoid(Elementwise):
+class Sigmoid(Positive):
     """The logistic function; outputs between 0 and 1."""
 
     name = "sigmoid"
+    image = BETWEEN_0_AND_1
 
     def apply(self, z: Array, out: Array, work: Workspace) -> None:
         """f(z) = 1 / (1 + e⁻ᶻ)."""
@@ -83,22 +42,34 @@ class Sigmoid(Elementwise):
         np.add(out, 1, out=out)
         np.divide(1, out, out=out)
 
-    def derivative(self, z: Array, a: Array, out: Array) -> None:
+    def derivative(self, z: Array, a: Array, out: Array, work: Workspace) -> None:
         """f′(z) = a (1 − a)."""
         np.subtract(1, a, out=out)
         np.multiply(a, out, out=out)
+
+    def log(self, z: Array, a: Array, out: Array, work: Workspace) -> None:
+        """Write ln f(z) = −ln(1 + e⁻ᶻ)."""
+        np.negative(z, out=out)
+        np.logaddexp(out, 0, out=out)
+        np.negative(out, out=out)
+
+    def log_derivative(self, z: Array, a: Array, out: Array, work: Workspace) -> None:
+        """(ln f)′ = 1 − f(z) = f(−z)."""
+        np.negative(z, out=out)
+        self.apply(out, out, work)
 
 
 class Tanh(Elementwise):
     """The hyperbolic tangent; outputs between −1 and 1."""
 
     name = "tanh"
+    image = Interval(-1, 1)
 
     def apply(self, z: Array, out: Array, work: Workspace) -> None:
         """f(z) = tanh z."""
         np.tanh(z, out=out)
 
-    def derivative(self, z: Array, a: Array, out: Array) -> None:
+    def derivative(self, z: Array, a: Array, out: Array, work: Workspace) -> None:
         """f′(z) = 1 − a²."""
         np.multiply(a, a, out=out)
         np.subtract(1, out, out=out)
@@ -108,20 +79,23 @@ class Relu(Elementwise):
     """The rectifier; outputs of 0 and more."""
 
     name = "relu"
+    image = NOT_NEGATIVE
 
     def apply(self, z: Array, out: Array, work: Workspace) -> None:
         """f(z) = max(0, z)."""
         np.maximum(z, 0, out=out)
 
-    def derivative(self, z: Array, a: Array, out: Array) -> None:
+    def derivative(self, z: Array, a: Array, out: Array, work: Workspace) -> None:
         """f′(z) = 1 for z > 0, else 0; at the corner too, as is usual."""
         np.greater(a, 0, out=out)
 
 
 class Softmax(Activation):
-    """A distribution over the units; each unit sees all net inputs."""
+    """A distribution over the units; each unit sees all net inputs. For outputs alone."""
 
     name = "softmax"
+    image = BETWEEN_0_AND_1
+    hidden = False
 
     def apply(self, z: Array, out: Array, work: Workspace) -> None:
         """f(z)ₖ = e^zₖ / Σⱼ e^zⱼ."""
@@ -137,11 +111,3 @@ class Softmax(Activation):
         work.first.sum(axis=-1, keepdims=True, out=work.column)
         np.subtract(delta, work.column, out=delta)
         np.multiply(delta, a, out=delta)
-
-
-ACTIVATIONS: dict[str, Activation] = {f.name: f for f in (Identity(), Sigmoid(), Tanh(), Relu(), Softmax())}
-
-
-def find_activation(name: str) -> Activation:
-    """Return the activation of that name."""
-    return ACTIVATIONS[name]
