@@ -97,36 +97,38 @@ class Network:
 
     def _predict(self, parameters: Parameters, x: Array, buffers: Buffers) -> None:
         a = x
-        for index, (layer, activation) in enumerate(zip(buffers.layers, self._activations, strict=True)):
+        for index, layer in enumerate(buffers.layers):
+            self._join(parameters, index, a, layer.z)
             others = parameters.others[index]
-            self._join(parameters, index, a, layer)
             if normalizer := self._normalizers[index]:
                 normalizer.predict(layer.z, others, layer.work)
-            activation.forward(layer.z, layer.a, layer.work, others)
+            self._activations[index].forward(layer.z, layer.a, layer.work, others)
             a = layer.a
 
     def _train(
         self, parameters: Parameters, x: Array, buffers: Buffers, out: Parameters, place: RowPlace | None
     ) -> Array:
         """Do the forward pass of training; return the inputs as they were used."""
-        a = x = self._drop(x, self.architecture.input_dropout, buffers.inputs, 0, place)
-        for index, (layer, activation) in enumerate(zip(buffers.layers, self._activations, strict=True)):
+        if buffers.inputs is not None:
+            x = self._drop(x, self.architecture.input_dropout, buffers.inputs, 0, place)
+        a = x
+        for index, layer in enumerate(buffers.layers):
+            self._join(parameters, index, a, layer.z)
             others = parameters.others[index]
-            self._join(parameters, index, a, layer)
             if (normalizer := self._normalizers[index]) and layer.normalized:
                 normalizer.train(layer.z, layer.normalized, others, out.others[index], layer.work)
-            activation.forward(layer.z, layer.a, layer.work, others)
-            a = self._drop(layer.a, self.architecture.layers[index].dropout, layer.dropped, index + 1, place)
+            self._activations[index].forward(layer.z, layer.a, layer.work, others)
+            a = layer.a
+            if layer.dropped is not None:
+                a = self._drop(a, self.architecture.layers[index].dropout, layer.dropped, index + 1, place)
         return x
 
-    def _join(self, parameters: Parameters, index: int, a: Array, layer: LayerBuffers) -> None:
-        np.matmul(a, parameters.W[index], out=layer.z)
+    def _join(self, parameters: Parameters, index: int, a: Array, z: Array) -> None:
+        np.matmul(a, parameters.W[index], out=z)
         if parameters.b:
-            np.add(layer.z, parameters.b[index][..., np.newaxis, :], out=layer.z)
+            np.add(z, parameters.b[index][..., np.newaxis, :], out=z)
 
-    def _drop(self, a: Array, rate: float, dropped: Dropped | None, layer: int, place: RowPlace | None) -> Array:
-        if dropped is None:
-            return a
+    def _drop(self, a: Array, rate: float, dropped: Dropped, layer: int, place: RowPlace | None) -> Array:
         if place is None:
             raise ValueError("place: None; allowed: the place of the rows, which dropout needs")
         self._dropout.draw(rate, place, layer, dropped.chance, dropped.mask)
