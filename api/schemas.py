@@ -212,9 +212,10 @@ class PredictRequest(BaseModel):
 
 
 class Predictions(Answer):
-    """One prediction a row: `{class, probabilities}`, or `{value}`."""
+    """One prediction a row: `{class, probabilities}` or `{value}`; of several targets `{values}` or `{labels}`."""
 
     predictions: list[dict[str, Any]]
+    warnings: list[str] = Field(description="Columns with levels that the training data did not have, and which")
 
 
 class Cluster(Answer):

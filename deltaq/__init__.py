@@ -14,17 +14,28 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from deltaq.client import Client
-    from deltaq.errors import DeltaqClientError
+    from deltaq.errors import DataWarning, DeltaqClientError
     from deltaq.job import Job
     from deltaq.model import Model
     from deltaq.records import Dataset, Epoch, JobStatus, Prediction, Progress
 
 __version__ = "0.1.0"
-__all__ = ["Client", "Dataset", "DeltaqClientError", "Epoch", "Job", "JobStatus", "Model", "Prediction", "Progress"]
+__all__ = [
+    "Client",
+    "DataWarning",
+    "Dataset",
+    "DeltaqClientError",
+    "Epoch",
+    "Job",
+    "JobStatus",
+    "Model",
+    "Prediction",
+    "Progress",
+]
 
 _HOMES = {
     "Client": "client",
-    "DeltaqClientError": "errors",
+    **dict.fromkeys(("DataWarning", "DeltaqClientError"), "errors"),
     "Job": "job",
     "Model": "model",
     **dict.fromkeys(("Dataset", "Epoch", "JobStatus", "Prediction", "Progress"), "records"),

@@ -142,5 +142,9 @@ class NoModel(DeltaqClientError):
     """The job has not made a model."""
 
 
+class DataWarning(UserWarning):
+    """What was sent could be used, and may not be what was meant: a level that the training data did not have."""
+
+
 class InvalidInput(DeltaqClientError):
     """A file or an object that cannot be sent as it is; the message says where and why."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -10,7 +11,7 @@ from typing import IO, Any, Literal
 import httpx
 
 from deltaq.connection import Connection
-from deltaq.errors import InvalidInput
+from deltaq.errors import DataWarning, InvalidInput
 from deltaq.listing import address
 from deltaq.records import ModelRecord, Prediction, label_text
 from deltaq.rows import body, pages
@@ -43,6 +44,7 @@ class Model:
 
         Shapes: rows is a list of rows (lists, or mappings of column to value), an array (rows, features) or a
         DataFrame; raw values, the model applies its own transform. None and NaN are missing values.
+        Warns: DataWarning, by Python's warnings, of levels that the training data did not have.
         Raises: InvalidInput, ApiError, Unreachable.
         """
         path = address("models", self.id, "predict")
@@ -51,6 +53,8 @@ class Model:
         for page in pages(rows):
             answer = self._connection.call("POST", path, json=body(page, len(found)))
             found += [Prediction.read(document, labels) for document in answer["predictions"]]
+            for said in answer.get("warnings") or ():
+                warnings.warn(said, DataWarning, stacklevel=2)
         return found
 
     def card(self) -> dict[str, Any]:

@@ -172,15 +172,27 @@ class ModelRecord(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Labelled(Record):
+    """One column of several that are labelled: its label, and the probability of the second of its two labels."""
+
+    value: Any = None
+    probability: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Prediction(Record):
     """One row's prediction: `label` and `probabilities` of a classifier, `value` of a regression.
 
     The labels are those that were uploaded, type included, also as keys: `probabilities[label]` is the label's own.
+    Of several targets, `values` has each column's value, or `labels` each column's label and the probability of its
+    second one.
     """
 
     label: Any = None
     probabilities: Mapping[Any, float] = field(default_factory=dict)
     value: float | None = None
+    values: Mapping[str, float | None] = field(default_factory=dict)
+    labels: Mapping[str, Labelled] = field(default_factory=dict)
 
     @classmethod
     def read(cls, document: Mapping[str, Any] | None, labels: Mapping[str, Any] | None = None) -> Self:
@@ -195,6 +207,8 @@ class Prediction(Record):
             label=document.get("class"),
             probabilities={labels.get(text, text): probability for text, probability in answered.items()},
             value=document.get("value"),
+            values=document.get("values") or {},
+            labels={name: Labelled.read(each) for name, each in (document.get("labels") or {}).items()},
         )
 
 

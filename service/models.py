@@ -103,12 +103,13 @@ class Model:
         for name, array in self.parameters.named().items():
             array[...] = arrays[name]
 
-    def predict(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
+    def predict(self, rows: Sequence[Any], warnings: list[str] | None = None) -> list[dict[str, Any]]:
         """Predict raw rows, lists in the order of the features or `{column: value}` each.
 
+        `warnings` gets a line for each column that has levels which the training data did not have.
         Raises: BadData naming row, column, value and what is allowed.
         """
-        inputs = np.asarray(self.transform.apply(rows), self.architecture.dtype)
+        inputs = np.asarray(self.transform.apply(rows, warnings), self.architecture.dtype)
         return self.transform.outputs(self.forward(inputs))
 
     def forward(self, inputs: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -72,4 +72,6 @@ def predict(model_id: str, body: schemas.PredictRequest, services: The, tenant: 
     if len(body.rows) > MAX_ROWS:
         error = FieldError("/rows", f"a list of {len(body.rows)}", "too many rows", f"at most {MAX_ROWS}")
         raise TooLarge(f"rows has {len(body.rows)} rows; allowed is at most {MAX_ROWS}", errors=[error])
-    return JSONAnswer({"predictions": services.models.load(tenant, model_id).predict(body.rows)})
+    warnings: list[str] = []
+    predictions = services.models.load(tenant, model_id).predict(body.rows, warnings)
+    return JSONAnswer({"predictions": predictions, "warnings": warnings})

@@ -69,12 +69,17 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Predict each row of a file."""
+    import warnings
+
     from deltaq import console
     from deltaq.table_rows import read_rows
 
-    with connect(context) as client:
+    with connect(context) as client, warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
         found = client.model(model)
         predictions = found.predict(read_rows(file, _columns(client, found)))
+    for warning in said:
+        console.say(f"warning: {warning.message}")
     if as_json:
         console.json([prediction.raw for prediction in predictions])
     else:
@@ -102,6 +107,17 @@ def _print(predictions: Sequence[Prediction]) -> None:
                 for number, prediction in enumerate(predictions)
             ),
         )
+    elif predictions[0].labels:
+        console.table(
+            ("row", *predictions[0].labels),
+            (
+                (number, *(f"{console.shown(label.value)} ({console.shown(label.probability)})" for label in labels))
+                for number, labels in enumerate(one.labels.values() for one in predictions)
+            ),
+        )
+    elif predictions[0].values:
+        rows = ((number, *one.values.values()) for number, one in enumerate(predictions))
+        console.table(("row", *predictions[0].values), rows)
     else:
         console.table(("row", "value"), ((number, one.value) for number, one in enumerate(predictions)))
 
