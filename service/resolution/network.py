@@ -46,8 +46,14 @@ def resolve_loss(spec: JobSpec, task: Task) -> str:
 
 
 def resolve_output_activation(spec: JobSpec, task: Task) -> str:
-    """Of the task, unless the loss says how many units there are and what they hold."""
+    """Of the task, unless the loss says how many units there are and what they hold.
+
+    Raises: InvalidSpec.
+    """
     given = spec.network.output_activation
+    if given == "softmax" and task == "multilabel":
+        detail = "output activation 'softmax' makes the labels exclude each other"
+        refuse("/network/output_activation", given, detail, ["auto", "sigmoid"])
     if given != "auto":
         return given
     if task in ("regression", "multilabel"):
