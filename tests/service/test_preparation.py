@@ -24,22 +24,29 @@ from pyarrow import parquet
 from service.artifacts import Artifacts
 from service.builtin import install_builtins
 from service.dataset_records import DatasetRecords
-from service.datasets import Column, Dataset
+from service.datasets import Dataset
 from service.errors import DataMissing, StoreUnavailable
 from service.features import Numeric
+from service.fitting import fit_scale
 from service.partition import allot, part_rows, partition
-from service.preparation import preparation_key, prepare
-from service.prepared_arrays import fit_scale
+from service.preparation import prepare
+from service.preparation_plan import Plan
 from service.redis_server import RedisServer
 from service.resolution import resolve
 from service.spec import DataSpec, JobSpec
 from service.store import Store
 from service.uploads import delete_dataset
 from tests.service.data_room import DataRoom, builtin_dataset
+from workers.datafiles import MappedData
 
 
 def raw(room: DataRoom, dataset: Dataset) -> pa.Table:
     return parquet.read_table(io.BytesIO(room.artifacts.read(dataset.path)))
+
+
+def there(arrays: MappedData) -> dict[str, NDArray[Any]]:
+    """The arrays that there are, by name."""
+    return {name: array for name, array in vars(arrays).items() if array is not None}
 
 
 @pytest.fixture
@@ -78,13 +85,13 @@ class TestArrays:
     def test_the_precision_is_the_jobs(self, data_room: DataRoom, wine: Dataset) -> None:
         single = data_room.prepare(wine).open()
         double = data_room.prepare(wine, {"network": {"precision": "float64"}}).open()
-        assert {array.dtype for array in vars(single).values()} == {np.dtype(np.float32)}
-        assert {array.dtype for array in vars(double).values()} == {np.dtype(np.float64)}
+        assert {array.dtype for array in there(single).values()} == {np.dtype(np.float32)}
+        assert {array.dtype for array in there(double).values()} == {np.dtype(np.float64)}
         np.testing.assert_array_equal(double.x_train.astype(np.float32), single.x_train)
 
     def test_they_are_mapped_read_only(self, data_room: DataRoom, wine: Dataset) -> None:
         arrays = data_room.prepare(wine).open()
-        for array in vars(arrays).values():
+        for array in there(arrays).values():
             assert isinstance(array, np.memmap)
             assert array.flags.c_contiguous
             with pytest.raises(ValueError, match="read-only"):
@@ -172,7 +179,7 @@ class TestOnceForAll:
         plain, other = (
             resolve(JobSpec.model_validate({"dataset": "wine", "data": data}), dataset).spec for data in ({}, change)
         )
-        assert preparation_key(plain, dataset) != preparation_key(other, dataset)
+        assert Plan(plain, dataset).key != Plan(other, dataset).key
 
     def test_two_at_once_get_the_same(self, data_room: DataRoom, wine: Dataset) -> None:
         start, found = threading.Barrier(3), []
@@ -229,8 +236,8 @@ class TestOnceForAll:
         second = data_room.prepare(wine)
         assert second.files.folder != first.files.folder
         assert second.transform == first.transform
-        for name, array in vars(second.open()).items():
-            assert array.tobytes() == vars(before)[name].tobytes()
+        for name, array in there(second.open()).items():
+            assert array.tobytes() == there(before)[name].tobytes()
         assert data_room.prepare(wine) == second
 
     def test_what_is_swept_before_it_is_recorded_is_built_again(
@@ -347,10 +354,9 @@ class TestPartition:
         self, counts: list[int], fraction: float, stratify: bool, seed: int
     ) -> None:
         classes = np.repeat(np.arange(len(counts)), counts)
-        target = Column("y", "categorical", "text", distinct=len(counts))
         rows = len(classes)
         spec = DataSpec(validation_fraction=fraction, stratify=stratify)
-        train_rows, validation_rows = part_rows(rows, spec, target)
+        train_rows, validation_rows = part_rows(rows, spec, len(counts))
         parts = partition(rows, validation_rows, seed, classes if stratify else None)
         assert (len(parts.train), len(parts.validation)) == (train_rows, validation_rows)
         assert sorted([*parts.train, *parts.validation]) == list(range(rows))

@@ -11,7 +11,7 @@ import pytest
 from service import strict_json
 from service.errors import BadData
 from service.features import Numeric, OneHot
-from service.transform import Target, Transform
+from service.transform import Target, TargetColumn, Transform
 from tests.service.data_room import DataRoom
 
 COLOUR = OneHot("colour", "text", ("blue", "green", "red"))
@@ -22,9 +22,15 @@ TRANSFORM = Transform(
         OneHot("flag", "boolean", (False, True)),
         OneHot("size/cm", "float", (1.0, 2.5)),
     ),
-    target=Target("y", "text", "binary", 1, classes=("no", "yes")),
+    target=Target("binary", 1, (TargetColumn("y", "text", ("no", "yes")),)),
     precision="float32",
 )
+
+
+def regression(shift: float = 0.0, scale: float = 1.0) -> Target:
+    return Target("regression", 1, (TargetColumn("y", "float", shift=shift, scale=scale),))
+
+
 ROW = {"age": 50, "colour": "red", "flag": True, "size/cm": 1}
 
 
@@ -44,13 +50,13 @@ def test_no_rows_are_no_inputs() -> None:
 @pytest.mark.parametrize(
     ("row", "pointer", "words"),
     [
-        ({**ROW, "colour": "pink"}, "/rows/1/colour", "'pink' cannot be taken; allowed: ['blue', 'green', 'red']"),
-        ({**ROW, "colour": 1}, "/rows/1/colour", "1 cannot be taken"),
+        ({**ROW, "colour": 1}, "/rows/1/colour", "1 cannot be taken; allowed: ['blue', 'green', 'red']"),
         ({**ROW, "colour": None}, "/rows/1/colour", "None cannot be taken"),
         ({**ROW, "colour": ["red"]}, "/rows/1/colour", "['red']"),
         ({**ROW, "flag": 1}, "/rows/1/flag", "allowed: [False, True]"),
         ({**ROW, "size/cm": True}, "/rows/1/size~1cm", "True cannot be taken"),
-        ({**ROW, "size/cm": 3}, "/rows/1/size~1cm", "allowed: [1.0, 2.5]"),
+        ({**ROW, "size/cm": "1"}, "/rows/1/size~1cm", "allowed: [1.0, 2.5]"),
+        ({**ROW, "size/cm": float("inf")}, "/rows/1/size~1cm", "allowed: [1.0, 2.5]"),
         ({**ROW, "age": "50"}, "/rows/1/age", "'50' cannot be taken; allowed: a finite number"),
         ({**ROW, "age": True}, "/rows/1/age", "a finite number"),
         ({**ROW, "age": None}, "/rows/1/age", "a finite number"),
@@ -74,7 +80,7 @@ def test_a_row_that_cannot_be_taken_is_named(row: Any, pointer: str, words: str)
 
 def test_a_list_names_its_place_and_its_length() -> None:
     with pytest.raises(BadData, match="column 'colour'") as refused:
-        TRANSFORM.apply([[50, "pink", True, 1]])
+        TRANSFORM.apply([[50, 7, True, 1]])
     assert refused.value.errors[0].pointer == "/rows/0/1"
     with pytest.raises(BadData, match="'3 values' cannot be taken; allowed: 4 values, in order: age, colour"):
         TRANSFORM.apply([[50, "red", True]])
@@ -94,8 +100,29 @@ def test_it_survives_json() -> None:
 
 
 def test_a_newer_format_is_refused() -> None:
-    with pytest.raises(ValueError, match="format 2"):
-        Transform.from_json({**TRANSFORM.to_json(), "format": 2})
+    with pytest.raises(ValueError, match="format 3"):
+        Transform.from_json({**TRANSFORM.to_json(), "format": 3})
+
+
+def test_format_1_is_read() -> None:
+    old = {
+        "format": 1,
+        "features": [
+            {"name": "age", "shift": 40.0, "scale": 10.0},
+            {"name": "colour", "kind": "text", "levels": ["blue", "green", "red"]},
+        ],
+        "target": {
+            "name": "y",
+            "kind": "text",
+            "task": "binary",
+            "outputs": 1,
+            "classes": ["no", "yes"],
+            "shift": 0.0,
+            "scale": 1.0,
+        },
+        "precision": "float32",
+    }
+    assert Transform.from_json(old) == Transform(TRANSFORM.features[:2], TRANSFORM.target, "float32")
 
 
 LABELS = [
@@ -111,7 +138,7 @@ LABELS = [
 def test_a_class_is_the_label_as_uploaded(classes: tuple[Any, ...], kind: Any, keys: tuple[str, ...]) -> None:
     outputs = 1 if len(classes) == 2 else len(classes)
     task = "binary" if outputs == 1 else "multiclass"
-    target = Target("y", kind, task, outputs, classes=classes)  # type: ignore[arg-type]
+    target = Target(task, outputs, (TargetColumn("y", kind, classes),))  # type: ignore[arg-type]
     rows = np.array([[0.25], [0.75]], np.float32) if outputs == 1 else np.eye(3, dtype=np.float32)[[0, 1]]
     first, second = target.decode(rows)
     assert (first["class"], second["class"]) == classes[:2]
@@ -127,7 +154,7 @@ def test_one_half_is_the_first_class_as_in_the_accuracy() -> None:
 
 
 def test_outputs_that_are_no_distribution_are_read_as_one() -> None:
-    target = Target("y", "text", "multiclass", 3, classes=("a", "b", "c"))
+    target = Target("multiclass", 3, (TargetColumn("y", "text", ("a", "b", "c")),))
     mixed, nothing = target.decode(np.array([[-0.5, 0.5, 1.5], [-1.0, -2.0, -3.0]]))
     assert mixed == {"class": "c", "probabilities": {"a": 0.0, "b": 1 / 3, "c": 2 / 3}}
     assert nothing["class"] == "a"
@@ -135,7 +162,7 @@ def test_outputs_that_are_no_distribution_are_read_as_one() -> None:
 
 
 def test_a_value_is_in_the_targets_own_units() -> None:
-    target = Target("y", "float", "regression", 1, shift=150.0, scale=20.0)
+    target = regression(shift=150.0, scale=20.0)
     assert target.decode(np.array([[0.0], [-1.5]], np.float32)) == [{"value": 150.0}, {"value": 120.0}]
 
 
@@ -144,9 +171,8 @@ def test_what_is_not_finite_is_null(value: float) -> None:
     rows = np.array([[value], [0.25]], np.float32)
     assert TRANSFORM.outputs(rows)[0] == {"class": None, "probabilities": {"no": None, "yes": None}}
     assert TRANSFORM.outputs(rows)[1]["class"] == "no"
-    regression = Target("y", "float", "regression", 1)
-    assert regression.decode(rows) == [{"value": None}, {"value": 0.25}]
-    assert Target("y", "float", "regression", 1, scale=1e300).decode(np.array([[1e38]])) == [{"value": None}]
+    assert regression().decode(rows) == [{"value": None}, {"value": 0.25}]
+    assert regression(scale=1e300).decode(np.array([[1e38]])) == [{"value": None}]
 
 
 def test_huge_numbers_do_not_break() -> None:
