@@ -5,7 +5,7 @@
     ├ NotFound         JobNotFound, DatasetNotFound, ModelNotFound
     ├ Conflict         IllegalTransition, LeaseLost, DuplicateName, IdempotencyConflict, InUse
     ├ Refused          QueueFull, TooLarge, Unauthorized, Forbidden
-    ├ TrainingFailed   Diverged, DataMissing, UnusableData      recorded on the job with what to try; not retried
+    ├ TrainingFailed   Diverged, DataMissing, UnusableData, WrongGradient   on the job, with what to try; not retried
     ├ Unavailable      StoreUnavailable, WorkerLost      retried
     └ Misconfigured    a process refuses to start; nothing that is asked over HTTP raises it
 
@@ -27,6 +27,11 @@ class FieldError:
     value: Any
     detail: str
     allowed: Any = None
+
+
+def pointer_to(*parts: str | int) -> str:
+    """A JSON pointer to a place within a document. Source: RFC 6901, section 4."""
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in parts)
 
 
 class DeltaqError(Exception):
@@ -165,6 +170,12 @@ class Diverged(TrainingFailed):
     """The loss or the weights stopped being finite."""
 
     title = "Diverged"
+
+
+class WrongGradient(TrainingFailed):
+    """The gradient is not the one that the loss itself shows when a parameter is moved."""
+
+    title = "Wrong gradient"
 
 
 class DataMissing(TrainingFailed):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from service import strict_json
 from service.datasets import ColumnKind, Label, typed_label
-from service.errors import BadData, FieldError
+from service.errors import BadData, FieldError, pointer_to
 from service.features import SHOWN_LEVELS, UNSEEN, BadValue, Numeric, OneHot
 from service.targets import Target, TargetColumn
 
@@ -150,7 +150,7 @@ def _refused(row: int, place: str | int | None, name: str | None, value: Any, al
     shown = strict_json.printable(value[:200]) if isinstance(value, str) else value
     if not isinstance(shown, str | int | float | bool | None) or (type(shown) is int and shown.bit_length() > 63):
         shown = strict_json.printable(reprlib.repr(shown)[:200])  # repr itself cannot write what is nested deeply
-    pointer = f"/rows/{row}" + ("" if place is None else f"/{str(place).replace('~', '~0').replace('/', '~1')}")
+    pointer = pointer_to("rows", row, *([] if place is None else [place]))
     where = f"rows[{row}]" + ("" if name is None else f", column {name!r}")
     what = what or f"{shown!r} cannot be taken"
     return BadData(f"{where}: {what}; allowed: {allowed}", errors=[FieldError(pointer, shown, what, allowed)])
