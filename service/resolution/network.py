@@ -107,4 +107,5 @@ def build_architecture(spec: JobSpec, inputs: int, outputs: int) -> Architecture
         for layer in (resolve_layer(network, layer) for layer in network.hidden)
     ]
     layers = (*hidden, LayerShape(outputs, network.output_activation))
-    return Architecture(inputs, layers, spec.loss, network.bias, network.precision, network.input_dropout)
+    labels = spec.data.task == "multilabel"
+    return Architecture(inputs, layers, spec.loss, network.bias, network.precision, network.input_dropout, labels)

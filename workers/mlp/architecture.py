@@ -58,6 +58,7 @@ class Architecture:
     bias: bool = True
     precision: Literal["float32", "float64"] = "float32"
     input_dropout: float = 0.0
+    labels: bool = False  # each output is a label of its own, and a sample is right where all of them are
 
     def __post_init__(self) -> None:
         if self.inputs < 1:

@@ -26,7 +26,7 @@ from workers.mlp.layer_sums import LayerSums, observe_layer
 from workers.mlp.losses import find_loss
 from workers.mlp.parameters import Parameters
 from workers.mlp.random import RowPlace
-from workers.mlp.sums import BatchSums, mark_right, sum_samples
+from workers.mlp.sums import BatchSums, mark_all_right, mark_right, sum_samples
 
 __all__ = ["BatchSums", "Network"]
 
@@ -158,7 +158,9 @@ class Network:
         output, samples = buffers.layers[-1], buffers.samples
         self._loss.values(output.z, output.a, targets, samples.loss, output.work)
         classes = self._loss.classes
-        if classes:
+        if classes and self.architecture.labels:
+            mark_all_right(output.a, targets, samples, output.work)
+        elif classes:
             mark_right(output.a, targets, samples)
         return sum_samples(samples, weights, classes)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.mlp.arrays import Array
+from workers.mlp.arrays import Array, Workspace
 from workers.mlp.buffers import SampleBuffers
 from workers.mlp.layer_sums import LayerSums
 
@@ -50,6 +50,16 @@ def mark_right(o: Array, y: Array, samples: SampleBuffers) -> None:
         o.argmax(axis=-1, out=answer)
         y.argmax(axis=-1, out=target)
     np.equal(answer, target, out=samples.right)
+
+
+def mark_all_right(o: Array, y: Array, samples: SampleBuffers, work: Workspace) -> None:
+    """Mark the samples all of whose labels were found, each output above one half or not; overwrites two planes."""
+    answer, target = work.first, work.second[(0,) * (o.ndim - y.ndim)]
+    np.greater(o, 0.5, out=answer)
+    np.greater(y, 0.5, out=target)
+    np.equal(answer, target, out=answer)
+    answer.min(axis=-1, keepdims=True, out=work.column)
+    np.greater(work.column[..., 0], 0, out=samples.right)
 
 
 def sum_samples(samples: SampleBuffers, weights: Array | None, classes: bool) -> BatchSums:
