@@ -48,6 +48,7 @@ class Services:
         store = _store(settings.redis_url)
         jobs, datasets, artifacts = Jobs(store), DatasetRecords(store), Artifacts(settings.artifacts_url)
         queue, listener = Queue(store), HintListener(store)
+        models = ModelStore(ModelRecords(store), artifacts)
         return cls(
             settings=settings,
             store=store,
@@ -55,8 +56,8 @@ class Services:
             queue=queue,
             datasets=datasets,
             artifacts=artifacts,
-            models=ModelStore(ModelRecords(store), artifacts),
-            submission=Submission(jobs, datasets, queue, settings.max_job_bytes),
+            models=models,
+            submission=Submission(jobs, datasets, models, queue, settings.max_job_bytes),
             listener=listener,
             follower=JobFollower(jobs, Events(store), listener, CapacityLimiter(READERS)),
             upload_limiter=CapacityLimiter(UPLOADS),

@@ -12,17 +12,22 @@ from service.errors import DatasetNotFound, FieldError, InvalidSpec
 from service.gang_size import gang_size
 from service.job_records import Jobs
 from service.jobs import Job
+from service.models import ModelStore
 from service.queue import Queue
 from service.refusals import unknown_dataset
 from service.resolution import VALIDATION_POINTER, Resolution, resolve
 from service.spec import JobSpec
+from service.warm_start import as_start, find_start
 
 
 class Submission:
     """The way of specs into the queue."""
 
-    def __init__(self, jobs: Jobs, datasets: DatasetRecords, queue: Queue, max_job_bytes: int) -> None:
+    def __init__(
+        self, jobs: Jobs, datasets: DatasetRecords, models: ModelStore, queue: Queue, max_job_bytes: int
+    ) -> None:
         self._jobs = jobs
+        self._models = models
         self._queue = queue
         self._datasets = datasets
         self._max_job_bytes = max_job_bytes
@@ -52,7 +57,7 @@ class Submission:
     def _resolve(self, tenant: str, spec: JobSpec) -> tuple[Dataset, Dataset | None, Resolution]:
         dataset, other = self._find(tenant, spec.dataset, "/dataset"), spec.data.validation_dataset
         validation = None if other is None else self._find(tenant, other, VALIDATION_POINTER)
-        resolution = resolve(spec, dataset, validation)
+        resolution = resolve(spec, dataset, validation, as_start(find_start(self._models, tenant, spec)))
         self._check_size(resolution)
         warnings = [*resolution.warnings, *self._waits_for_slots(spec)]
         return dataset, validation, replace(resolution, warnings=warnings)

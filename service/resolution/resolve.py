@@ -9,7 +9,7 @@ from service.job_memory import runner_bytes
 from service.partition import part_rows
 from service.resolution.columns import check_magnitudes, choose_features, choose_targets, choose_task
 from service.resolution.data import resolve_data, split_warnings
-from service.resolution.matching import check_match, needs_of_job
+from service.resolution.matching import check_match, needs_of_job, needs_of_model
 from service.resolution.network import (
     build_architecture,
     check_output,
@@ -22,6 +22,7 @@ from service.resolution.network import (
 )
 from service.resolution.optimizer import resolve_optimizer
 from service.resolution.stopping import check_stopping
+from service.resolution.warm_start import Start, check_shape, continue_spec, with_known_classes
 from service.resolution.weights import check_weights
 from service.resolution.workers import check_rows, least_rows, resolve_shards, resolve_workers, rows_left_out
 from service.spec import JobSpec
@@ -46,13 +47,20 @@ class Resolution:
     warnings: list[str]
 
 
-def resolve(spec: JobSpec, dataset: Dataset, validation: Dataset | None = None) -> Resolution:
+def resolve(
+    spec: JobSpec, dataset: Dataset, validation: Dataset | None = None, start: Start | None = None
+) -> Resolution:
     """Resolve every `auto` of a spec for a data set, and check what belongs together.
 
-    `validation` is the data set that `data.validation_dataset` names.
+    `validation` is the data set that `data.validation_dataset` names, `start` the model that `warm_start` does.
     Raises: InvalidSpec.
     """
+    if start is not None:
+        spec = continue_spec(spec, start)
+        check_match(needs_of_model(start.transform), None, dataset, "/dataset")
     targets = choose_targets(spec.data, dataset)
+    if start is not None:
+        targets = with_known_classes(targets, start)
     features = choose_features(spec.data, dataset, targets)
     task = choose_task(spec.data, targets)
     check_weights(spec.data, dataset, targets, task)
@@ -82,7 +90,11 @@ def resolve(spec: JobSpec, dataset: Dataset, validation: Dataset | None = None) 
         }
     )
     inputs = sum(feature_width(feature, data.missing) for feature in features)
+    if start is not None:
+        inputs = start.transform.inputs
     architecture = build_architecture(resolved, inputs, outputs)
+    if start is not None:
+        check_shape(architecture, start)
     least = least_rows(architecture, shards)
     check_rows(spec, shards, batch_rows, least)
     chosen = [choice_warning(target, task) for target in targets] if spec.data.task == "auto" else []

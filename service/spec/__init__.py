@@ -10,5 +10,16 @@ from service.spec.network import HiddenLayer, NetworkSpec
 from service.spec.optimizer import OptimizerSpec
 from service.spec.rules import Rule
 from service.spec.stopping import EarlyStopping
+from service.spec.warm_start import WarmStart
 
-__all__ = ["DataSpec", "EarlyStopping", "HiddenLayer", "JobSpec", "NetworkSpec", "OptimizerSpec", "Rule", "WorkersSpec"]
+__all__ = [
+    "DataSpec",
+    "EarlyStopping",
+    "HiddenLayer",
+    "JobSpec",
+    "NetworkSpec",
+    "OptimizerSpec",
+    "Rule",
+    "WarmStart",
+    "WorkersSpec",
+]

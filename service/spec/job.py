@@ -10,7 +10,9 @@ from service.spec.base import Name, Seed, Spec
 from service.spec.data import DataSpec
 from service.spec.network import Loss, NetworkSpec
 from service.spec.optimizer import OptimizerSpec
+from service.spec.rules import Rule
 from service.spec.stopping import EarlyStopping
+from service.spec.warm_start import WarmStart
 
 TagKey = Annotated[  # jobs are looked for by `key=value`
     str, StringConstraints(pattern=r"^[^=]{1,64}$"), Field(description="1 to 64 characters, none of them '='")
@@ -42,4 +44,7 @@ class JobSpec(Spec):
     shards: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
     workers: WorkersSpec = WorkersSpec()
     early_stopping: EarlyStopping | None = None
+    gradient_check: bool = False  # hold the gradient against the loss itself before training
+    warm_start: WarmStart | None = None
+    rules: Annotated[tuple[Rule, ...], Field(strict=False, max_length=100)] = ()
     priority: Annotated[int, Field(ge=-1000, le=1000)] = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -17,12 +18,14 @@ from workers.mlp.normalizations import EPSILON, MOMENTUM, NORMALIZATIONS, follow
 from workers.mlp.parameters import Parameters
 from workers.mlp.random import RowPlace
 
+Kind = Literal["none", "batch", "layer"]
 PLACE = RowPlace(seed=3, epoch=1, step=2, row=0)
+KINDS_AND_AXES: tuple[tuple[Kind, int], ...] = (("layer", -1), ("batch", -2))
 ACTIVATIONS = ("relu", "tanh", "sigmoid")
 
 
 def normalized(
-    kind: str, activation: str = "tanh", dropout: float = 0.0, precision: Precision = "float64"
+    kind: Kind, activation: str = "tanh", dropout: float = 0.0, precision: Precision = "float64"
 ) -> Architecture:
     shape = architecture(("cross_entropy", "softmax"), (4, 6, 5, 3), activation, precision=precision)
     hidden = [replace(layer, normalization=kind, dropout=dropout) for layer in shape.layers[:-1]]
@@ -40,7 +43,7 @@ def parameters_of(shape: Architecture, seed: int = 1, networks: tuple[int, ...] 
 @pytest.mark.parametrize("dropout", [0.0, 0.4])
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("kind", [*NORMALIZATIONS, "none"])
-def test_gradient_agrees_with_finite_differences(kind: str, activation: str, dropout: float) -> None:
+def test_gradient_agrees_with_finite_differences(kind: Kind, activation: str, dropout: float) -> None:
     shape = normalized(kind, activation, dropout)
     parameters, gradient, other = parameters_of(shape), Parameters(shape), Parameters(shape)
     x, y = random_batch(shape, rows=7, seed=4)
@@ -63,7 +66,7 @@ def test_gradient_agrees_with_finite_differences(kind: str, activation: str, dro
 
 
 def test_a_layer_has_mean_0_and_deviation_1_of_each_sample_or_unit() -> None:
-    for kind, axis in (("layer", -1), ("batch", -2)):
+    for kind, axis in KINDS_AND_AXES:
         shape = normalized(kind)
         parameters, gradient = Parameters(shape), Parameters(shape)
         initialize(parameters, seed=5)
@@ -132,7 +135,7 @@ def test_prediction_takes_the_running_statistics() -> None:
 
 @pytest.mark.parametrize("kind", [*NORMALIZATIONS, "none"])
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-def test_stacked_networks_get_the_bits_of_each_alone(precision: Precision, kind: str) -> None:
+def test_stacked_networks_get_the_bits_of_each_alone(precision: Precision, kind: Kind) -> None:
     shape = normalized(kind, "relu", dropout=0.3, precision=precision)
     stacked = parameters_of(shape, networks=(3,))
     solos = [Parameters(shape, (), stacked.flat[index].copy()) for index in range(3)]
@@ -160,13 +163,13 @@ def test_the_hash_takes_in_the_running_statistics() -> None:
 
 
 @pytest.mark.parametrize("kind", pytorch.KINDS)
-def test_training_goes_as_pytorch_recorded_it(kind: str) -> None:
+def test_training_goes_as_pytorch_recorded_it(kind: Kind) -> None:
     with np.load(pytorch.RECORD) as record:
         expected = {name.partition("/")[2]: record[name] for name in record.files if name.startswith(kind)}
     assert_trains_as(expected, kind)
 
 
-def assert_trains_as(expected: pytorch.Arrays, kind: str) -> None:
+def assert_trains_as(expected: pytorch.Arrays, kind: Kind) -> None:
     """Repeat PyTorch's training with momentum: losses, arrays, running statistics and predictions agree to 1e-9."""
     given = pytorch.inputs(kind)
     shape = architecture(("cross_entropy", "softmax"), pytorch.SIZES, "tanh")

@@ -1,0 +1,87 @@
+"""What a job takes from the model that it goes on from: its columns, scales and classes, and the network's shape.
+
+Whatever the spec leaves open is the model's. Columns and scales cannot be others, since the weights belong to them; the
+shape cannot, since they would not fit. All else (loss, optimizer, dropout, epochs …) is the new job's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from service.datasets import Column
+from service.resolution.refusal import refuse
+from service.spec import JobSpec
+from service.transform import Transform
+from workers.mlp.architecture import Architecture
+
+DATA: Final = ("target", "features", "task", "scale", "scale_target", "missing")
+POINTER: Final = "/warm_start/model"
+
+
+@dataclass(frozen=True)
+class Start:
+    """A model as resolution sees it."""
+
+    model_id: str
+    spec: JobSpec  # its job's, resolved
+    transform: Transform
+    architecture: Architecture
+
+
+def continue_spec(spec: JobSpec, start: Start) -> JobSpec:
+    """The spec with all that it leaves open taken from the model.
+
+    Raises: InvalidSpec where it asks for other columns or scales.
+    """
+    if spec.data.folds is not None:
+        detail = "the model has seen rows of every fold, so that they would not measure it"
+        refuse("/data/folds", spec.data.folds, detail, "null with warm_start")
+    taken: dict[str, Any] = {}
+    for name in DATA:
+        given, of_model = getattr(spec.data, name), getattr(start.spec.data, name)
+        if given != of_model and name in spec.data.model_fields_set and given not in (None, "auto"):
+            refuse(f"/data/{name}", given, f"model {start.model_id!r} has {of_model!r}", [of_model])
+        taken[name] = of_model
+    network = {
+        name: getattr(start.spec.network, name)
+        for name in type(spec.network).model_fields
+        if name not in spec.network.model_fields_set
+    }
+    return spec.model_copy(
+        update={
+            "data": spec.data.model_copy(update=taken),
+            "network": spec.network.model_copy(update=network),
+            "loss": start.spec.loss if spec.loss == "auto" else spec.loss,
+        }
+    )
+
+
+def with_known_classes(targets: tuple[Column, ...], start: Start) -> tuple[Column, ...]:
+    """The columns that are learned with the model's classes: the new data may lack some."""
+    if not start.transform.target.holds_classes:
+        return targets
+    known = [column.classes for column in start.transform.target.columns]
+    return tuple(
+        replace(target, levels=classes, distinct=len(classes)) for target, classes in zip(targets, known, strict=True)
+    )
+
+
+def check_shape(architecture: Architecture, start: Start) -> None:
+    """Hold the network against the model's.
+
+    Raises: InvalidSpec.
+    """
+    asked, of_model = shape(architecture), shape(start.architecture)
+    if asked != of_model:
+        detail = f"model {start.model_id!r} is a network of {of_model}, and the spec asks for {asked}"
+        refuse(POINTER, start.model_id, detail, "a model of the same shape, or no network in the spec")
+
+
+def shape(architecture: Architecture) -> str:
+    """The arrays of a network, in words."""
+    sizes = "-".join(map(str, architecture.sizes))
+    beside = {name for layer in architecture.layers for name in (*layer.learned, *layer.running)}
+    places = [number for number, layer in enumerate(architecture.layers, start=1) if layer.learned]
+    others = f", {' '.join(sorted(beside))} in layer {' '.join(map(str, places))}" if beside else ""
+    return f"{sizes} units{'' if architecture.bias else ' without bias'}{others}"
