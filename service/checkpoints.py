@@ -17,7 +17,8 @@ from safetensors.numpy import load, save
 
 from service.artifacts import Artifacts
 from service.jobs import CheckpointRef, Lease
-from service.training import Training, TrainingState
+from service.training import Training
+from service.training_state import TrainingState
 
 FORMAT = 1
 

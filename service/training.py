@@ -8,37 +8,20 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from service.epoch_rows import epoch_row
 from service.errors import Diverged
 from service.parameter_server import ParameterServer
-from service.spec import EarlyStopping, JobSpec
+from service.spec import JobSpec
+from service.stopping import judge
+from service.training_state import TrainingState
 from workers.batches import Step, batch_rows, steps_per_epoch
-from workers.mlp.sums import BatchSums
 
 DIVERGED_HINT = "Try a smaller optimizer.learning_rate, or data.scale standard and data.scale_target standard."
-
-
-@dataclass
-class TrainingState:
-    """Where a training is; with the parameter server's arrays, all that is needed to go on."""
-
-    epoch: int = 0  # epochs done
-    step: int = 0  # steps done in this epoch
-    loss: float = 0.0  # sums of this epoch's mini-batches as they were made
-    weight: float = 0.0
-    correct: float = 0.0
-    best_value: float | None = None
-    best_epoch: int = 0
-    best_row: dict[str, Any] | None = None
-    last_row: dict[str, Any] | None = None
-    waited: int = 0  # epochs since the best one
-    stopped: bool = False
-    seconds: float = 0.0  # training time, all attempts added
 
 
 class Observer(Protocol):
@@ -130,42 +113,20 @@ class Training:
         validation = self.server.evaluate()
         if validation is not None and not math.isfinite(validation.loss):
             raise self._diverged(f"the validation loss became {validation.loss}")
-        row = self.state.last_row = self._row(validation)
-        if self.spec.early_stopping is not None:
-            self._judge(self.spec.early_stopping, row)
-        state = self.state
-        state.epoch, state.step, state.loss, state.weight, state.correct = state.epoch + 1, 0, 0.0, 0.0, 0.0
+        elapsed = time.monotonic() - self._epoch_started
+        row = epoch_row(self.spec, self.state, validation, self._samples / elapsed if elapsed > 0 else None)
+        self.state.last_row = row
+        stopping = self.spec.early_stopping
+        if stopping is not None and judge(stopping, self.state, row):
+            self._keep()
+        self.state.begin_epoch()
         self._epoch_started, self._samples = time.monotonic(), 0
         return row
 
-    def _row(self, validation: BatchSums | None) -> dict[str, Any]:
-        state = self.state
-        elapsed = time.monotonic() - self._epoch_started
-        classes = self.spec.data.task != "regression"
-        row: dict[str, Any] = {"epoch": state.epoch + 1, "train_loss": state.loss / state.weight}
-        if validation is not None:
-            row["validation_loss"] = float(validation.loss) / float(validation.weight)
-        if classes:
-            row["train_accuracy"] = state.correct / state.weight
-        if classes and validation is not None:
-            row["validation_accuracy"] = float(validation.correct) / float(validation.weight)
-        row["learning_rate"] = self.spec.optimizer.learning_rate
-        row["samples_per_s"] = self._samples / elapsed if elapsed > 0 else None
-        return row
-
-    def _judge(self, stopping: EarlyStopping, row: dict[str, Any]) -> None:
-        """Keep the weights when the metric improved by more than min_delta, else count towards patience."""
-        state, value = self.state, float(row[stopping.metric])
-        best = state.best_value
-        gain = math.inf if best is None else (best - value if stopping.metric.endswith("loss") else value - best)
-        if gain > stopping.min_delta:
-            state.best_value, state.best_epoch, state.best_row, state.waited = value, row["epoch"], row, 0
-            if self.best is None:
-                self.best = np.empty_like(self.server.parameters.flat)
-            self.best[...] = self.server.parameters.flat
-        else:
-            state.waited += 1
-            state.stopped = state.waited >= stopping.patience
+    def _keep(self) -> None:
+        if self.best is None:
+            self.best = np.empty_like(self.server.parameters.flat)
+        self.best[...] = self.server.parameters.flat
 
     def _diverged(self, what: str) -> Diverged:
         state = self.state

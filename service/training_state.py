@@ -1,0 +1,31 @@
+"""Where a training is: with the parameter server's arrays, all that is needed to go on with the same bits.
+
+Plain JSON values throughout, since a checkpoint holds them. Knows not what changes them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass
+class TrainingState:
+    """Where a training is between two of its steps."""
+
+    epoch: int = 0  # epochs done
+    step: int = 0  # steps done in this epoch
+    loss: float = 0.0  # sums of this epoch's mini-batches as they were made
+    weight: float = 0.0
+    correct: float = 0.0
+    best_value: float | None = None
+    best_epoch: int = 0
+    best_row: dict[str, Any] | None = None
+    last_row: dict[str, Any] | None = None
+    waited: int = 0  # epochs since the best one
+    stopped: bool = False
+    seconds: float = 0.0  # training time, all attempts added
+
+    def begin_epoch(self) -> None:
+        """Count an epoch as done."""
+        self.epoch, self.step, self.loss, self.weight, self.correct = self.epoch + 1, 0, 0.0, 0.0, 0.0
