@@ -211,6 +211,51 @@ class PredictRequest(BaseModel):
     rows: Annotated[list[Any], Field(min_length=1), WithJsonSchema({"type": "array", "minItems": 1, "items": _ROW})]
 
 
+class ExplainRequest(BaseModel):
+    """A raw row, and what it should give: a label or a value, or of several targets an object by column."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    row: Annotated[Any, WithJsonSchema(_ROW)]
+    target: Any
+    learning_rate: Annotated[float, Field(ge=0, le=1e9)] | None = Field(None, description="null: the spec's")
+
+
+class ExplainedLayer(Answer):
+    """What one layer did, a number a unit; its arrays by name: `W` (inputs × units), `b`, what else it has."""
+
+    layer: int
+    activation: str
+    normalization: str
+    z: list[float | None] = Field(description="Net inputs")
+    normalized: list[float | None] | None = Field(description="z normalised, which f takes then; null: it is not")
+    a: list[float | None] = Field(description="f(z)")
+    derivative: list[float | None] | None = Field(description="f′; null for softmax, of which no unit has its own")
+    delta: list[float | None] = Field(description="∂E/∂z")
+    gradient: dict[str, Any] = Field(description="∂E/∂W, ∂E/∂b …")
+    before: dict[str, Any] = Field(description="The arrays as they are")
+    after: dict[str, Any] = Field(description="The arrays after the step")
+
+
+class Outcome(Answer):
+    """What the network answers."""
+
+    loss: float | None
+    output: list[float | None]
+    prediction: dict[str, Any] = Field(description="As `predict` answers it")
+
+
+class ExplainedStep(Answer):
+    """One plain step of gradient descent on one row."""
+
+    learning_rate: float
+    inputs: list[float | None] = Field(description="The row as the network takes it")
+    target: list[float] = Field(description="The answer as the loss takes it")
+    layers: list[ExplainedLayer]
+    before: Outcome
+    after: Outcome
+
+
 class Predictions(Answer):
     """One prediction a row: `{class, probabilities}` or `{value}`; of several targets `{values}` or `{labels}`."""
 

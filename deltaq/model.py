@@ -57,6 +57,17 @@ class Model:
                 warnings.warn(said, DataWarning, stacklevel=2)
         return found
 
+    def explain_step(self, row: Any, target: Any, learning_rate: float | None = None) -> dict[str, Any]:
+        """One plain step of gradient descent on one row, layer by layer; the model stays as it is.
+
+        `row` is a list or a mapping of column to value, `target` its label or value, or of several targets a mapping;
+        without a `learning_rate` it is the spec's.
+        Raises: InvalidInput, ApiError, Unreachable.
+        """
+        asked = {"row": row, "target": target, "learning_rate": learning_rate}
+        found: dict[str, Any] = self._connection.call("POST", address("models", self.id, "explain-step"), json=asked)
+        return found
+
     def card(self) -> dict[str, Any]:
         """What the model is made of, what it takes and what it gives.
 

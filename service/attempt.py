@@ -23,21 +23,22 @@ from service.checkpoints import CheckpointLost
 from service.dataset_records import DatasetRecords
 from service.datasets import Dataset
 from service.errors import (
-    DataMissing,
-    DatasetNotFound,
     DeltaqError,
     LeaseLost,
     StoreUnavailable,
     TrainingFailed,
     Unavailable,
 )
+from service.gradient_checking import said, verify_gradient
+from service.job_inputs import JobInputs, read_inputs
 from service.jobs import Job, Lease
-from service.models import save_model
+from service.models import ModelStore, save_model
 from service.preparation import PreparedData, prepare
 from service.queue import Queue
-from service.resolution import Resolution, resolve
+from service.resolution import Resolution
 from service.settings import Settings
 from service.training import Training
+from service.warm_start import begin_with
 from workers.gradient_worker import Assignment, ShardComputer
 from workers.transport import Transport, WorkersLost
 from workers.transport.local import LocalTransport
@@ -69,6 +70,7 @@ class Equipment:
     settings: Settings
     queue: Queue
     records: DatasetRecords
+    models: ModelStore
     artifacts: Artifacts
     connect: Connect
     fingerprint: dict[str, str]
@@ -84,6 +86,7 @@ class Attempt:
         self.draining = draining
         self.training: Training | None = None
         self.workers_used = 1
+        self.gradient_check: dict[str, Any] | None = None
         settings = equipment.settings
         self.beat = Beat(self.queue, self.lease, settings.beat_s, self._progress)
         self.checkpoints = Checkpointing(
@@ -125,41 +128,37 @@ class Attempt:
 
     def _train(self) -> None:
         given = self.equipment
-        dataset, validation = self._dataset(), self._validation()
-        resolution = resolve(self.work.job.spec, dataset, validation)
-        cache = given.settings.cache_path
+        inputs = self._inputs()
+        resolution, cache = inputs.resolution, given.settings.cache_path
         prepared = prepare(
-            resolution.spec, dataset, self.artifacts, given.records, cache, self.check, validation=validation
+            resolution.spec,
+            inputs.dataset,
+            self.artifacts,
+            given.records,
+            cache,
+            self.check,
+            validation=inputs.validation,
+            given=inputs.transform,
         )
         for warning in prepared.warnings:
             self.beat.add_line("warning", warning)
         self.check()
         training = assemble(resolution, prepared, self._connect)
+        if inputs.model is not None:
+            begin_with(inputs.model, training.server)
         self.workers_used = training.server.transport.workers
         self.check()
+        self._check_gradient(training, prepared)
         self._restore(training)
         self.training = training
         self.check()
         training.run(self)
         training.keep_best()
-        self._succeed(training, dataset, resolution, prepared)
+        self._succeed(training, inputs.dataset, resolution, prepared)
 
-    def _dataset(self) -> Dataset:
-        return self._record(self.work.job.spec.dataset)
-
-    def _validation(self) -> Dataset | None:
-        """The data set that validates, where that is one of its own."""
-        named = self.work.job.spec.data.validation_dataset
-        return None if named is None else self._record(named)
-
-    def _record(self, dataset_id: str) -> Dataset:
-        tenant = self.work.job.tenant
-        try:
-            return Dataset.from_document(self.beat.insist(lambda: self.equipment.records.get(tenant, dataset_id)))
-        except DatasetNotFound as gone:
-            raise DataMissing(
-                f"Data set {dataset_id} of this job is gone.", hint="Upload it again and submit a new job."
-            ) from gone
+    def _inputs(self) -> JobInputs:
+        given = self.equipment
+        return read_inputs(self.work.job, given.records, given.models, self.beat.insist)
 
     def _connect(self, assignment: Assignment) -> Transport:
         if len(self.work.workers) == 1:
@@ -238,6 +237,7 @@ class Attempt:
             "steps": training.steps_done,
             "best_epoch": state.best_epoch or state.epoch,
             "stopped_by": "early_stopping" if state.stopped else "epochs",
+            **({} if self.gradient_check is None else {"gradient_check": self.gradient_check}),
             **metrics,
         }
 

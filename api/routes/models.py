@@ -16,6 +16,7 @@ from api.responses import JSONAnswer
 from api.services import Tenant, The
 from service.cursors import DEFAULT_LIMIT
 from service.errors import FieldError, TooLarge
+from service.explain import explain_step
 from service.models import DownloadFormat
 
 MAX_ROWS = 10_000
@@ -75,3 +76,10 @@ def predict(model_id: str, body: schemas.PredictRequest, services: The, tenant: 
     warnings: list[str] = []
     predictions = services.models.load(tenant, model_id).predict(body.rows, warnings)
     return JSONAnswer({"predictions": predictions, "warnings": warnings})
+
+
+@router.post("/{model_id}/explain-step", response_model=schemas.ExplainedStep, responses=problems(400, 404, 413, 415))
+def explain(model_id: str, body: schemas.ExplainRequest, services: The, tenant: Tenant) -> Response:
+    """Show one plain step of gradient descent on one row, layer by layer; the model stays as it is."""
+    model = services.models.load(tenant, model_id)
+    return JSONAnswer(explain_step(model, body.row, body.target, body.learning_rate))

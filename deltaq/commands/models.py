@@ -140,7 +140,10 @@ def download(
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Save a model: its weights, or as onnx all that predicts from raw columns; a file that is there already stays as it is, and the exit code is 2."""
+    """Save a model: its weights, or as onnx all that predicts from raw columns.
+
+    A file that is there already stays as it is, and the exit code is 2.
+    """
     from deltaq import console
 
     with connect(context) as client:
