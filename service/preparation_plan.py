@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service import strict_json
 from service.datasets import Column, Dataset, Task
@@ -35,9 +35,13 @@ class Plan:
 
     @property
     def targets(self) -> list[Column]:
-        """The columns that are learned."""
+        """The columns that are learned; of a given transform with its classes, some of which the data may lack."""
         named = self.spec.data.target
-        return [self._column(name) for name in (named if isinstance(named, tuple) else (named,))]
+        columns = [self._column(name) for name in (named if isinstance(named, tuple) else (named,))]
+        if self.given is None or not self.given.target.holds_classes:
+            return columns
+        known = [column.classes for column in self.given.target.columns]
+        return [replace(column, levels=own, distinct=len(own)) for column, own in zip(columns, known, strict=True)]
 
     @property
     def features(self) -> list[Column]:

@@ -155,9 +155,18 @@ def _choose_task_of_many(data: DataSpec, targets: Sequence[Column]) -> Task:
 
 
 def check_magnitudes(
-    data: DataSpec, precision: str, features: Iterable[Column], targets: Iterable[Column], task: Task
+    data: DataSpec,
+    precision: str,
+    features: Iterable[Column],
+    targets: Iterable[Column],
+    task: Task,
+    instead: str | None = None,
 ) -> None:
-    """Numbers that would be infinite once scaled or cast; they make no sense, but they can be uploaded."""
+    """Numbers that would be infinite once scaled or cast; they make no sense, but they can be uploaded.
+
+    `instead` is the field that names the data set, where the columns are not those of `dataset`.
+    Raises: InvalidSpec.
+    """
     scaled: list[tuple[Column, str, str]] = [
         (feature, data.scale, "/data/features") for feature in features if not feature.categorical
     ]
@@ -168,7 +177,7 @@ def check_magnitudes(
         found = max(abs(column.minimum or 0.0), abs(column.maximum or 0.0))
         if found > largest:
             detail = f"column {column.name!r} holds {found:g}, too large for {precision} and scale {scale!r}"
-            refuse(pointer, column.name, detail, f"numbers up to {largest:g}")
+            refuse(instead or pointer, column.name, detail, f"numbers up to {largest:g}")
 
 
 def _named(names: Sequence[str]) -> str:

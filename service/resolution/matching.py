@@ -79,6 +79,12 @@ def check_match(needs: Sequence[Need], weight: str | None, dataset: Dataset, poi
         check_sample_weight(column, pointer, dataset.name)
 
 
+def columns_like(columns: Iterable[Column], dataset: Dataset) -> list[Column]:
+    """The columns of the same names in a data set that has been found to match."""
+    found = (dataset.column(column.name) for column in columns)
+    return [column for column in found if column is not None]
+
+
 def _lack(need: Need, column: Column | None) -> str | None:
     if column is None or column.type == "ignore":
         return "is not there"

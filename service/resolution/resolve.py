@@ -9,7 +9,7 @@ from service.job_memory import runner_bytes
 from service.partition import part_rows
 from service.resolution.columns import check_magnitudes, choose_features, choose_targets, choose_task
 from service.resolution.data import resolve_data, split_warnings
-from service.resolution.matching import check_match, needs_of_job, needs_of_model
+from service.resolution.matching import check_match, columns_like, needs_of_job, needs_of_model
 from service.resolution.network import (
     build_architecture,
     check_output,
@@ -72,6 +72,8 @@ def resolve(
     check_magnitudes(data, spec.network.precision, features, targets, task)
     if validation is not None:
         check_match(needs_of_job(data, features, targets, task), data.sample_weight, validation, VALIDATION_POINTER)
+        others = (columns_like(features, validation), columns_like(targets, validation))
+        check_magnitudes(data, spec.network.precision, *others, task, VALIDATION_POINTER)
         validation_rows = validation.rows
     check_stopping(spec, task, validation_rows)
     network = resolve_network(spec.network, activation)
