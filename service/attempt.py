@@ -160,6 +160,12 @@ class Attempt:
         given = self.equipment
         return read_inputs(self.work.job, given.records, given.models, self.beat.insist)
 
+    def _check_gradient(self, training: Training, prepared: PreparedData) -> None:
+        """Check it at the first weights, where that is asked; each attempt finds the same."""
+        if training.spec.gradient_check:
+            self.gradient_check = verify_gradient(training.server.parameters, prepared, training.spec.seed)
+            self.beat.add_line("info", said(self.gradient_check))
+
     def _connect(self, assignment: Assignment) -> Transport:
         if len(self.work.workers) == 1:
             return LocalTransport(ShardComputer(assignment))
