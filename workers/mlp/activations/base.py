@@ -86,8 +86,8 @@ class Positive(Elementwise):
 
     @abstractmethod
     def log(self, z: Array, a: Array, out: Array, work: Workspace) -> None:
-        """Write ln f(z) into `out`, a plane of its own; the workspace's first plane is used up."""
+        """Write ln f(z) into `out`, a plane of its own; the first two planes are used up."""
 
     @abstractmethod
     def log_derivative(self, z: Array, a: Array, out: Array, work: Workspace) -> None:
-        """Write (ln f)′ = f′(z) / f(z) into `out`, a plane of its own; the workspace's first plane is used up."""
+        """Write (ln f)′ = f′(z) / f(z) into `out`, a plane of its own; the first two planes are used up."""

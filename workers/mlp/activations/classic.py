@@ -6,7 +6,7 @@ import numpy as np
 
 from workers.mlp.activations.base import Activation, Elementwise, Positive
 from workers.mlp.arrays import Array, Workspace
-from workers.mlp.intervals import BETWEEN_0_AND_1, NOT_NEGATIVE, REALS, Interval
+from workers.mlp.intervals import BETWEEN_0_AND_1, REALS, Interval
 
 
 class Identity(Elementwise):
@@ -73,21 +73,6 @@ class Tanh(Elementwise):
         """f′(z) = 1 − a²."""
         np.multiply(a, a, out=out)
         np.subtract(1, out, out=out)
-
-
-class Relu(Elementwise):
-    """The rectifier; outputs of 0 and more."""
-
-    name = "relu"
-    image = NOT_NEGATIVE
-
-    def apply(self, z: Array, out: Array, work: Workspace) -> None:
-        """f(z) = max(0, z)."""
-        np.maximum(z, 0, out=out)
-
-    def derivative(self, z: Array, a: Array, out: Array, work: Workspace) -> None:
-        """f′(z) = 1 for z > 0, else 0; at the corner too, as is usual."""
-        np.greater(a, 0, out=out)
 
 
 class Softmax(Activation):
