@@ -7,7 +7,7 @@ the most. Beside it are the interpreter and its libraries, the same for every jo
 from __future__ import annotations
 
 from service.spec import JobSpec
-from workers.gradient_worker import BLOCK_ROWS
+from workers.evaluation import BLOCK_ROWS
 from workers.mlp.activations import find_activation
 from workers.mlp.architecture import Architecture
 from workers.mlp.dropout import row_width

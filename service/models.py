@@ -29,7 +29,7 @@ from service.model_card import card_of, dataset_part, versions
 from service.model_records import Document, ModelRecords
 from service.timestamps import now
 from service.transform import Transform
-from workers.gradient_worker import BLOCK_ROWS
+from workers.evaluation import BLOCK_ROWS
 from workers.mlp.architecture import Architecture, LayerShape
 from workers.mlp.network import Network
 from workers.mlp.parameters import Parameters

@@ -7,6 +7,8 @@ nothing. Knows neither Redis nor the queue, and not where its workers run.
 from __future__ import annotations
 
 from workers.batches import Step
+from workers.datafiles import Part
+from workers.evaluation import Evaluation
 from workers.mlp.architecture import Architecture
 from workers.mlp.initializers import initialize
 from workers.mlp.normalizations import follow_running
@@ -48,6 +50,9 @@ class ParameterServer:
             if layer.running:
                 follow_running(own, of_step, sums.rows)
 
-    def evaluate(self) -> BatchSums | None:
-        """The validation part's sums with the weights as they are; None without a validation part."""
-        return self.transport.evaluate(self.parameters)
+    def evaluate(self, part: Part = "validation") -> Evaluation | None:
+        """A part's sums and outputs with the weights as they are; None where it has no row.
+
+        Raises: WorkersLost.
+        """
+        return self.transport.evaluate(self.parameters, part)

@@ -110,7 +110,8 @@ class Training:
     def _close_epoch(self) -> dict[str, Any]:
         if not np.isfinite(self.server.parameters.flat).all():
             raise self._diverged("a weight is no longer finite")
-        validation = self.server.evaluate()
+        evaluation = self.server.evaluate()
+        validation = None if evaluation is None else evaluation.sums
         if validation is not None and not math.isfinite(validation.loss):
             raise self._diverged(f"the validation loss became {validation.loss}")
         elapsed = time.monotonic() - self._epoch_started

@@ -9,6 +9,7 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import fsspec
 import numpy as np
@@ -16,6 +17,16 @@ from fsspec import AbstractFileSystem
 from numpy.typing import NDArray
 
 NAMES = ("x_train", "y_train", "x_validation", "y_validation")
+
+Part = Literal["train", "validation"]
+
+
+class PartData(NamedTuple):
+    """The rows of one part. Shapes: x (rows, inputs), y (rows, outputs), w (rows,) or None."""
+
+    x: NDArray[np.floating]
+    y: NDArray[np.floating]
+    w: NDArray[np.floating] | None
 
 
 @dataclass(frozen=True)
@@ -31,6 +42,12 @@ class MappedData:
     y_validation: NDArray[np.floating]
     w_train: NDArray[np.floating] | None = None
     w_validation: NDArray[np.floating] | None = None
+
+    def part(self, part: Part) -> PartData:
+        """The rows that train, or those that validate."""
+        if part == "train":
+            return PartData(self.x_train, self.y_train, self.w_train)
+        return PartData(self.x_validation, self.y_validation, self.w_validation)
 
 
 @dataclass(frozen=True)

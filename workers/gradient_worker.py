@@ -14,16 +14,16 @@ from numpy.typing import NDArray
 
 from workers import kernels
 from workers.batches import Step, batch_rows, epoch_order, shard_slice
-from workers.datafiles import DataFiles
+from workers.datafiles import DataFiles, Part
+from workers.evaluation import BLOCK_ROWS, block_rows
 from workers.mlp.architecture import Architecture
+from workers.mlp.arrays import Array
 from workers.mlp.network import Network
 from workers.mlp.parameters import Parameters
 from workers.mlp.random import RowPlace
 from workers.mlp.sums import BatchSums
 from workers.place import Place
 from workers.summation import complete_subtrees, tree_split
-
-BLOCK_ROWS = 256  # the fixed unit of evaluation: a row's bits depend on how many rows its product has
 
 
 class StaleToken(Exception):
@@ -80,10 +80,9 @@ class ShardComputer:
         self._buffers: dict[int, Parameters] = {}
         self._order: tuple[int, NDArray[np.int64]] | None = None
 
-    @property
-    def blocks(self) -> int:
-        """How many evaluation blocks the validation part has."""
-        return -(-len(self._data.x_validation) // BLOCK_ROWS)
+    def rows_of(self, part: Part) -> int:
+        """How many rows a part has."""
+        return len(self._data.part(part).x)
 
     def subtree(self, parameters: Parameters, step: Step, lo: int, hi: int, out: Parameters) -> BatchSums | None:
         """Sum the gradients of the shards [lo, hi), a complete subtree, into `out`; None when all of them are empty."""
@@ -112,12 +111,16 @@ class ShardComputer:
         place = RowPlace(self.assignment.seed, step.epoch, step.number, part.start)
         return self._network.gradient(parameters, x, y, self._weights(rows), out, place, observe=step.observe)
 
-    def evaluate(self, parameters: Parameters, block: int) -> BatchSums:
-        """The sums of one block of 256 validation rows."""
-        rows = slice(block * BLOCK_ROWS, (block + 1) * BLOCK_ROWS)
-        given = self._data
-        weights = None if given.w_validation is None else given.w_validation[rows]
-        return self._evaluator.sums(parameters, given.x_validation[rows], given.y_validation[rows], weights)
+    def evaluate(self, parameters: Parameters, part: Part, block: int, outputs: Array) -> BatchSums:
+        """Write the outputs of one block of 256 rows of a part, and return its sums.
+
+        Shapes: outputs (rows of the block, outputs).
+        """
+        rows, data = block_rows(block), self._data.part(part)
+        weights = None if data.w is None else data.w[rows]
+        sums = self._evaluator.sums(parameters, data.x[rows], data.y[rows], weights)
+        np.copyto(outputs, self._evaluator.layers(len(outputs))[-1].a)
+        return sums
 
     def _weights(self, rows: NDArray[np.int64]) -> NDArray[np.floating] | None:
         """What these rows of the training part weigh; None where each weighs 1."""
@@ -147,8 +150,8 @@ class GradientWorker:
         self._token = ""
         self._computer: ShardComputer | None = None
 
-    def prepare(self, token: str, assignment: Assignment) -> tuple[dict[str, str], int]:
-        """Get ready for a job; answers this process's kernels and how many evaluation blocks there are.
+    def prepare(self, token: str, assignment: Assignment) -> tuple[dict[str, str], dict[Part, int]]:
+        """Get ready for a job; answers this process's kernels and how many rows each part has.
 
         Raises: StaleToken when a later lease was served here already.
         """
@@ -157,7 +160,7 @@ class GradientWorker:
         self._token = token
         self._computer = ShardComputer(assignment)
         self._parameters = Parameters(assignment.architecture)
-        return self._fingerprint, self._computer.blocks
+        return self._fingerprint, {"train": self._computer.rows, "validation": self._computer.rows_of("validation")}
 
     def gradients(self, token: str, flat: NDArray[np.floating], step: Step, shards: list[int]) -> list[Partial]:
         """The gradient sums of these shards, as few complete subtrees as they make. Raises: StaleToken."""
@@ -170,10 +173,15 @@ class GradientWorker:
                 partials.append(Partial(lo, hi, out.flat, sums))
         return partials
 
-    def evaluate(self, token: str, flat: NDArray[np.floating], blocks: list[int]) -> list[tuple[int, BatchSums]]:
-        """The sums of these evaluation blocks. Raises: StaleToken."""
+    def evaluate(self, token: str, flat: Array, part: Part, blocks: list[int]) -> list[tuple[int, BatchSums, Array]]:
+        """The sums and outputs of these blocks of a part. Raises: StaleToken."""
         computer = self._take(token, flat)
-        return [(block, computer.evaluate(self._parameters, block)) for block in blocks]
+        rows, width = computer.rows_of(part), computer.assignment.architecture.outputs
+        answers = []
+        for block in blocks:
+            outputs = np.empty((len(range(rows)[block_rows(block)]), width), flat.dtype)
+            answers.append((block, computer.evaluate(self._parameters, part, block, outputs), outputs))
+        return answers
 
     def where(self) -> Place:
         """Where this process is."""

@@ -120,9 +120,9 @@ def test_early_stopping_keeps_the_weights_of_the_best_epoch(data: DataFiles) -> 
     assert len(losses) == best + 1 + 3
     assert training.state.best_epoch == best + 1
     training.keep_best()
-    sums = training.server.evaluate()
-    assert sums is not None
-    assert sums.loss / sums.weight == losses[best]
+    evaluation = training.server.evaluate()
+    assert evaluation is not None
+    assert evaluation.sums.loss / evaluation.sums.weight == losses[best]
 
 
 def test_a_loss_that_is_not_finite_ends_the_training_within_the_step(data: DataFiles) -> None:

@@ -76,5 +76,5 @@ def test_a_worker_serves_the_latest_lease_alone(data: DataFiles) -> None:
     with pytest.raises(StaleToken):
         worker.gradients("8-aa", weights().flat, Step(0, 0), [0])
     with pytest.raises(StaleToken):
-        worker.evaluate("9-cc", weights().flat, [0])
+        worker.evaluate("9-cc", weights().flat, "validation", [0])
     assert worker.gradients("9-bb", weights().flat, Step(0, 0), [0, 1])[0].hi == 2

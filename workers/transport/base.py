@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from workers.batches import Step
+from workers.datafiles import Part
+from workers.evaluation import Evaluation
 from workers.mlp.parameters import Parameters
 from workers.mlp.sums import BatchSums
 
@@ -22,8 +24,8 @@ class Transport(Protocol):
         Raises: WorkersLost.
         """
 
-    def evaluate(self, parameters: Parameters) -> BatchSums | None:
-        """The validation part's sums by the fixed tree over its blocks; None without a validation part.
+    def evaluate(self, parameters: Parameters, part: Part = "validation") -> Evaluation | None:
+        """A part's sums by the fixed tree over its blocks, and its outputs in the order of its rows; None without any.
 
         Raises: WorkersLost.
         """

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from workers.batches import Step
+from workers.datafiles import Part
+from workers.evaluation import Evaluation, Gathering
 from workers.gradient_worker import ShardComputer
 from workers.mlp.parameters import Parameters
 from workers.mlp.sums import BatchSums
-from workers.summation import combine
 
 
 class LocalTransport:
@@ -16,6 +17,7 @@ class LocalTransport:
 
     def __init__(self, computer: ShardComputer) -> None:
         self._computer = computer
+        self._gatherings: dict[Part, Gathering] = {}
 
     def gradient(self, parameters: Parameters, step: Step, out: Parameters) -> BatchSums:
         """Sum one mini-batch's gradients into `out`."""
@@ -23,9 +25,12 @@ class LocalTransport:
         assert sums is not None, "a mini-batch has at least one row"
         return sums
 
-    def evaluate(self, parameters: Parameters) -> BatchSums | None:
-        """The validation part's sums."""
-        blocks = self._computer.blocks
-        return combine(
-            {block: self._computer.evaluate(parameters, block) for block in range(blocks)}, 0, blocks, BatchSums.plus
-        )
+    def evaluate(self, parameters: Parameters, part: Part = "validation") -> Evaluation | None:
+        """A part's sums and outputs."""
+        gathering = self._gatherings.get(part)
+        if gathering is None:
+            architecture, rows = parameters.architecture, self._computer.rows_of(part)
+            gathering = self._gatherings[part] = Gathering(rows, architecture.outputs, architecture.dtype)
+        for block in range(gathering.blocks):
+            gathering.add(block, self._computer.evaluate(parameters, part, block, gathering.rows_of(block)))
+        return gathering.whole()

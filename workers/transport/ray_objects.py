@@ -8,7 +8,7 @@ it may still answer is heard by nobody.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -16,10 +16,13 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from workers.batches import Step
+from workers.datafiles import Part
+from workers.evaluation import Evaluation, Gathering
 from workers.gradient_worker import Assignment, Partial
+from workers.mlp.arrays import Array
 from workers.mlp.parameters import Parameters
 from workers.mlp.sums import BatchSums
-from workers.summation import combine, combine_subtrees
+from workers.summation import combine_subtrees
 from workers.transport.base import WorkersLost
 
 
@@ -49,7 +52,7 @@ def connect(names: Sequence[str], token: str, assignment: Assignment, fingerprin
     workers = [worker for name in names for worker in _find(name)]
     answers = heard([worker.prepare.remote(token, assignment) for worker in workers], Patience())
     prepared = [(worker, answer) for worker, answer in zip(workers, answers, strict=True) if answer is not None]
-    gang = [(worker, blocks) for worker, (kernels, blocks) in prepared if kernels == fingerprint]
+    gang = [(worker, rows) for worker, (kernels, rows) in prepared if kernels == fingerprint]
     if not gang:
         raise WorkersLost(f"none of the workers {', '.join(names)} can serve the job")
     return RayTransport([worker for worker, _ in gang], token, assignment.shards, gang[0][1])
@@ -87,13 +90,14 @@ def _answer(call: Any) -> Any | None:
 class RayTransport:
     """Asks a gang of `GradientWorker` actors, all prepared for the job under `token`."""
 
-    def __init__(self, gang: Sequence[Any], token: str, shards: int, blocks: int) -> None:
+    def __init__(self, gang: Sequence[Any], token: str, shards: int, rows: Mapping[Part, int]) -> None:
         self._gang = list(gang)
         self._token = token
         self._shards = shards
-        self._blocks = blocks
+        self._rows = rows
+        self._gatherings: dict[Part, Gathering] = {}
         self._of_a_step = Patience()
-        self._of_an_evaluation = Patience()
+        self._of_an_evaluation: dict[Part, Patience] = {"train": Patience(), "validation": Patience()}
 
     @property
     def workers(self) -> int:
@@ -114,15 +118,23 @@ class RayTransport:
         out.flat[...] = whole.gradient
         return whole.sums
 
-    def evaluate(self, parameters: Parameters) -> BatchSums | None:
-        """The validation part's sums."""
-        sent = ray.put(parameters.flat)
+    def evaluate(self, parameters: Parameters, part: Part = "validation") -> Evaluation | None:
+        """A part's sums and outputs."""
+        if part not in self._gatherings:
+            architecture = parameters.architecture
+            self._gatherings[part] = Gathering(self._rows[part], architecture.outputs, architecture.dtype)
+        gathering, sent = self._gatherings[part], ray.put(parameters.flat)
 
         def ask(worker: Any, blocks: Sequence[int]) -> Any:
-            return worker.evaluate.remote(self._token, sent, list(blocks))
+            return worker.evaluate.remote(self._token, sent, part, list(blocks))
 
-        sums: list[tuple[int, BatchSums]] = self._gather(range(self._blocks), ask, self._of_an_evaluation)
-        return combine(dict(sums), 0, self._blocks, BatchSums.plus)
+        answers: list[tuple[int, BatchSums, Array]] = self._gather(
+            range(gathering.blocks), ask, self._of_an_evaluation[part]
+        )
+        for block, sums, outputs in answers:
+            gathering.rows_of(block)[...] = outputs
+            gathering.add(block, sums)
+        return gathering.whole()
 
     def _gather(self, units: Sequence[int], ask: Callable[[Any, Sequence[int]], Any], patience: Patience) -> list[Any]:
         """Have every unit computed by somebody; what a worker that was lost was asked is asked of the rest."""

@@ -1,0 +1,55 @@
+"""What an evaluation answers, and how its blocks of 256 rows become one. Knows not who computed them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from workers.mlp.arrays import Array
+from workers.mlp.sums import BatchSums
+from workers.summation import combine
+
+BLOCK_ROWS = 256  # the fixed unit of evaluation: a row's bits depend on how many rows its product has
+
+
+class Evaluation(NamedTuple):
+    """The sums over a part of the data, and each row's outputs.
+
+    Shapes: outputs (rows, outputs), in the order of the part; the next evaluation of the part overwrites them.
+    """
+
+    sums: BatchSums
+    outputs: Array
+
+
+class Gathering:
+    """Where the blocks of a part are gathered, evaluation after evaluation, whatever order they come in."""
+
+    def __init__(self, rows: int, outputs: int, dtype: np.dtype[np.floating]) -> None:
+        self.blocks = block_count(rows)
+        self._outputs = np.empty((rows, outputs), dtype)
+        self._sums: dict[int, BatchSums] = {}
+
+    def rows_of(self, block: int) -> Array:
+        """Where a block's outputs belong."""
+        return self._outputs[block_rows(block)]
+
+    def add(self, block: int, sums: BatchSums) -> None:
+        """Take a block's sums."""
+        self._sums[block] = sums
+
+    def whole(self) -> Evaluation | None:
+        """The evaluation, once every block is there, its sums by the fixed tree over them; None of a part without rows."""
+        sums = combine(self._sums, 0, self.blocks, BatchSums.plus)
+        return None if sums is None else Evaluation(sums, self._outputs)
+
+
+def block_count(rows: int) -> int:
+    """Return how many blocks a part of so many rows has."""
+    return -(-rows // BLOCK_ROWS)
+
+
+def block_rows(block: int) -> slice:
+    """Return the place of a block's rows; the last block may be short."""
+    return slice(block * BLOCK_ROWS, (block + 1) * BLOCK_ROWS)
