@@ -15,6 +15,8 @@ from service.artifacts import Artifacts
 from service.attempt import Attempt, Connect, Equipment, Work
 from service.dataset_records import DatasetRecords
 from service.errors import Conflict, LeaseLost
+from service.model_records import ModelRecords
+from service.models import ModelStore
 from service.queue import Queue
 from service.settings import Settings
 from service.store import Store
@@ -31,11 +33,13 @@ class Runner:
         kernels.check()
         logs.configure(settings.log_level)
         store = Store(settings.redis_url or "")
+        artifacts = Artifacts(settings.artifacts_url)
         self._equipment = Equipment(
             settings,
             Queue(store),
             DatasetRecords(store),
-            Artifacts(settings.artifacts_url),
+            ModelStore(ModelRecords(store), artifacts),
+            artifacts,
             connect,
             kernels.fingerprint(),
         )

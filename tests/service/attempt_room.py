@@ -13,12 +13,16 @@ from service.beat import Beat
 from service.builtin import install_builtins
 from service.dataset_records import DatasetRecords
 from service.datasets import Dataset
+from service.job_inputs import JobInputs
 from service.jobs import Job, Lease
+from service.model_records import ModelRecords
+from service.models import ModelStore
 from service.queue import ClaimedJob
 from service.resolution import resolve
 from service.settings import Settings
 from service.spec import JobSpec
 from service.store import Store
+from service.warm_start import as_start, find_start
 from tests.service.rooms import Rooms
 from workers.gradient_worker import Assignment, ShardComputer
 from workers.transport import Transport
@@ -71,13 +75,19 @@ class ObservedAttempt(Attempt):
         artifacts = ObservedArtifacts(room.settings.artifacts_url)
         artifacts.before_write = self._before_write
         given = Equipment(
-            room.settings, room.rooms.queue, room.records, artifacts, self._connected_by, dict(room.fingerprint)
+            room.settings,
+            room.rooms.queue,
+            room.records,
+            room.models,
+            artifacts,
+            self._connected_by,
+            dict(room.fingerprint),
         )
         super().__init__(given, Work(claimed.job, claimed.lease, ["one", "two"]), threading.Event())
 
-    def _dataset(self) -> Dataset:
+    def _inputs(self) -> JobInputs:
         self._pass("begun")
-        return super()._dataset()
+        return super()._inputs()
 
     def after_step(self) -> None:
         assert self.training is not None
@@ -107,13 +117,15 @@ class AttemptRoom:
         self.records = DatasetRecords(store)
         self.settings = Settings(data_dir=folder, **{"beat_s": 0.01, "checkpoint_s": 3600.0, **settings})
         self.artifacts = Artifacts(self.settings.artifacts_url)
+        self.models = ModelStore(ModelRecords(store), self.artifacts)
         self.fingerprint = FINGERPRINT
         install_builtins(self.records, self.artifacts)
 
     def submit(self, **fields: Any) -> Job:
         spec = JobSpec.model_validate({**SPEC, **fields})
         dataset = Dataset.from_document(self.records.find(self.rooms.tenant, spec.dataset))
-        return self.rooms.jobs.accept(self.rooms.tenant, resolve(spec, dataset).spec, dataset)[0]
+        start = as_start(find_start(self.models, self.rooms.tenant, spec))
+        return self.rooms.jobs.accept(self.rooms.tenant, resolve(spec, dataset, None, start).spec, dataset)[0]
 
     def attempt(self, disturb: Mapping[str | int, Disturb] | None = None) -> ObservedAttempt:
         """An attempt at the next job in the queue."""

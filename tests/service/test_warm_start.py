@@ -1,0 +1,119 @@
+"""A job that goes on from a model: what it takes from it, what it may not change, and that it learns from there."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import csv
+
+from service.errors import InvalidSpec
+from service.jobs import Job, JobStatus
+from service.store import Store
+from tests.service.attempt_room import AttemptRoom
+from tests.service.data_room import DataRoom
+
+
+@pytest.fixture
+def attempt_room(store: Store, tmp_path: Path) -> AttemptRoom:
+    return AttemptRoom(store, tmp_path)
+
+
+@pytest.fixture
+def first(attempt_room: AttemptRoom) -> Job:
+    attempt_room.submit(network={"hidden": [5], "activation": "tanh"}, early_stopping=None)
+    return attempt_room.run()
+
+
+def from_model(job: Job, **fields: Any) -> dict[str, Any]:
+    assert job.result is not None
+    network: dict[str, Any] = {}
+    return {"network": network, "early_stopping": None, "warm_start": {"model": job.result["model_id"]}, **fields}
+
+
+def test_nothing_learned_gives_the_models_own_bits(attempt_room: AttemptRoom, first: Job) -> None:
+    attempt_room.submit(**from_model(first, epochs=1, optimizer={"learning_rate": 0.0}))
+    again = attempt_room.run()
+    assert again.status is JobStatus.SUCCEEDED
+    assert again.result is not None
+    assert first.result is not None
+    assert again.result["weights_sha256"] == first.result["weights_sha256"]
+    assert again.spec.network == first.spec.network
+    assert (again.spec.loss, again.spec.data.features) == (first.spec.loss, first.spec.data.features)
+
+
+def test_it_begins_where_the_model_ended(attempt_room: AttemptRoom, first: Job) -> None:
+    attempt_room.submit(**from_model(first, epochs=2))
+    again = attempt_room.run()
+    assert again.metrics is not None
+    rows = attempt_room.rooms.jobs.metrics("ada", again.id).items
+    before = attempt_room.rooms.jobs.metrics("ada", first.id).items
+    assert rows[0]["train_loss"] < before[0]["train_loss"] / 2
+    assert rows[0]["train_loss"] == pytest.approx(before[-1]["train_loss"], rel=0.3)
+
+
+def test_it_resolves_to_itself_and_keeps_the_bits_through_a_stop(attempt_room: AttemptRoom, first: Job) -> None:
+    attempt_room.submit(**from_model(first, epochs=3))
+    whole = attempt_room.run()
+    attempt_room.submit(**whole.spec.model_dump(mode="json"))
+    attempt_room.run({6: lambda attempt: attempt.draining.set()})
+    again = attempt_room.run()
+    assert again.spec == whole.spec
+    assert again.result is not None
+    assert whole.result is not None
+    assert again.result["weights_sha256"] == whole.result["weights_sha256"]
+
+
+def test_a_dataset_of_fewer_classes_keeps_the_models_order(
+    attempt_room: AttemptRoom, data_room: DataRoom, first: Job
+) -> None:
+    """And its scales: the new rows have others."""
+    rooms, model = attempt_room, attempt_room.models.load("ada", (first.result or {})["model_id"])
+    names = [feature.name for feature in model.transform.features]
+    rows = [[5.0 + number / 10, 3.5, 6.0, 2.5 + number / 10] for number in range(30)]
+    table = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    label = model.document["spec"]["data"]["target"]
+    classes = [model.transform.classes[2 - number % 2] for number in range(30)]
+    body = io.BytesIO()
+    csv.write_csv(pa.table({**table, label: classes}), body)
+    data_room.add(body.getvalue(), "new", target=label)
+    rooms.submit(**from_model(first, dataset="new", epochs=1, optimizer={"learning_rate": 0.0}))
+    again = rooms.run()
+    assert again.status is JobStatus.SUCCEEDED, again.error
+    continued = rooms.models.load("ada", (again.result or {})["model_id"])
+    assert continued.transform.classes == model.transform.classes
+    assert np.array_equal(continued.transform.apply(rows), model.transform.apply(rows))
+    assert continued.predict(rows) == model.predict(rows)
+
+
+@pytest.mark.parametrize(
+    ("fields", "pointer"),
+    [
+        ({"network": {"hidden": [6]}}, "/warm_start/model"),
+        ({"network": {"normalization": "layer"}}, "/warm_start/model"),
+        ({"network": {"bias": False}}, "/warm_start/model"),
+        ({"data": {"scale": "minmax"}}, "/data/scale"),
+        ({"data": {"folds": 3}}, "/data/folds"),
+        ({"dataset": "wine"}, "/dataset"),
+        ({"warm_start": {"model": "model-" + "a" * 20}}, "/warm_start/model"),
+    ],
+)
+def test_what_does_not_belong_to_the_model_is_refused(
+    attempt_room: AttemptRoom, first: Job, fields: dict[str, Any], pointer: str
+) -> None:
+    with pytest.raises(InvalidSpec) as refused:
+        attempt_room.submit(**from_model(first, **fields))
+    assert [error.pointer for error in refused.value.errors] == [pointer]
+
+
+def test_a_model_that_is_gone_fails_the_job_and_says_so(attempt_room: AttemptRoom, first: Job) -> None:
+    attempt_room.submit(**from_model(first))
+    attempt_room.models.delete("ada", (first.result or {})["model_id"])
+    again = attempt_room.run()
+    assert again.status is JobStatus.FAILED
+    assert again.error is not None
+    assert "is gone" in again.error["detail"]
