@@ -67,10 +67,21 @@ class DataRoom:
             )
 
     def prepare(
-        self, dataset: Dataset, spec: Mapping[str, Any] | None = None, check: Callable[[], None] = lambda: None
+        self,
+        dataset: Dataset,
+        spec: Mapping[str, Any] | None = None,
+        check: Callable[[], None] = lambda: None,
+        *,
+        validation: Dataset | None = None,
+        **plan: Any,
     ) -> PreparedData:
-        resolved = resolve(JobSpec.model_validate({"dataset": dataset.name, **(spec or {})}), dataset).spec
-        return prepare(resolved, dataset, self.artifacts, self.records, self.settings.cache_path, check)
+        asked = JobSpec.model_validate({"dataset": dataset.name, **(spec or {})})
+        resolved, cache = resolve(asked, dataset, validation).spec, self.settings.cache_path
+        return prepare(resolved, dataset, self.artifacts, self.records, cache, check, validation=validation, **plan)
+
+    def add_table(self, columns: Mapping[str, Any], name: str = "given", **given: Any) -> Dataset:
+        """Upload columns as Parquet; None is a missing value."""
+        return self.add(parquet_bytes(pa.table(dict(columns))), name, content_type=PARQUET, **given)[0]
 
     def files(self) -> set[str]:
         """Every file below the data directory."""
