@@ -112,7 +112,7 @@ class Target:
             {"class": self.classes[number], "probabilities": dict(zip(names, row, strict=True))}
             if sound
             else {"class": None, "probabilities": dict.fromkeys(names)}
-            for number, row, sound in zip(chosen.tolist(), _probabilities(outputs).tolist(), finite, strict=True)
+            for number, row, sound in zip(chosen.tolist(), as_probabilities(outputs).tolist(), finite, strict=True)
         ]
 
     @classmethod
@@ -127,8 +127,11 @@ class Target:
         return cls(document["task"], document["outputs"], columns)
 
 
-def _probabilities(outputs: NDArray[np.float64]) -> NDArray[np.float64]:
-    """One unit is the second class's probability; several are read as a distribution, as cross-entropy reads them."""
+def as_probabilities(outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One unit is the second class's probability; several are read as a distribution, as cross-entropy reads them.
+
+    Shapes: (rows, outputs) → (rows, classes).
+    """
     inside = np.clip(outputs, 0, 1)
     if outputs.shape[-1] == 1:
         return np.concatenate((1 - inside, inside), axis=-1)

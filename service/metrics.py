@@ -1,0 +1,179 @@
+"""What outputs are worth beside the truth, as scikit-learn's metrics have it. NumPy and float64; knows no network.
+
+Every sum is over rows times their weights, 1 each where there are none, so that a row of weight 0 is as if it were not
+there. What has no value is None: where one class of several, or one column, has none, it is left out of the average.
+
+Source: scikit-learn, `sklearn.metrics`; Fawcett, An introduction to ROC analysis (2006), for the area with ties.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.datasets import Task
+
+Floats = NDArray[np.float64]
+Classes = NDArray[np.int64]
+Weights = NDArray[np.float64] | None
+
+METRICS: Final[Mapping[Task, tuple[str, ...]]] = {
+    "regression": ("r2", "mae", "rmse"),
+    "binary": ("accuracy", "balanced_accuracy", "f1", "auc", "log_loss"),
+    "multiclass": ("accuracy", "balanced_accuracy", "f1", "auc", "log_loss"),
+    "multilabel": ("accuracy", "f1", "auc"),
+}
+ERRORS: Final = ("loss", "log_loss", "mae", "rmse")  # the smaller, the better
+
+_SORTED_AT_ONCE = 1 << 16  # numbers: more columns at a time cost memory and save nothing
+
+
+def metric_names(task: Task, *, probabilities: bool) -> tuple[str, ...]:
+    """The metrics of a task; without probabilities there is no log loss."""
+    return tuple(name for name in METRICS[task] if probabilities or name != "log_loss")
+
+
+def is_error(metric: str) -> bool:
+    """Whether less of it is better; `metric` is a column of the metrics."""
+    return metric.partition("_")[2] in ERRORS
+
+
+def confusion_matrix(truth: Classes, chosen: Classes, classes: int, weights: Weights) -> Floats:
+    """The weight of the rows of each class, by the class that was chosen.
+
+    Shapes: truth, chosen and weights (rows,); the answer (true class, chosen class).
+    """
+    counts = np.bincount(truth * classes + chosen, weights, classes * classes)
+    return counts.reshape(classes, classes).astype(np.float64, copy=False)
+
+
+def accuracy(matrix: Floats) -> float | None:
+    """The part of the rows whose class was found."""
+    return _ratio(float(matrix.trace()), float(matrix.sum()))
+
+
+def balanced_accuracy(matrix: Floats) -> float | None:
+    """The recall of each class that has rows, averaged."""
+    return _mean_ratio(matrix.diagonal(), matrix.sum(axis=1))
+
+
+def f1_of_second(matrix: Floats) -> float | None:
+    """The F1 of the second of two classes; scikit-learn answers 0 where it is neither there nor chosen."""
+    found = float(matrix[1, 1])
+    return _ratio(2 * found, float(matrix[1].sum() + matrix[:, 1].sum()))
+
+
+def f1_macro(matrix: Floats) -> float | None:
+    """2 TP / (2 TP + FP + FN) of each class that is there or was chosen, averaged."""
+    return _mean_ratio(2 * matrix.diagonal(), matrix.sum(axis=0) + matrix.sum(axis=1))
+
+
+def exact_match(truth: NDArray[np.bool_], chosen: NDArray[np.bool_], weights: Weights) -> float | None:
+    """The part of the rows all of whose labels were found.
+
+    Shapes: truth and chosen (rows, labels).
+    """
+    right = (truth == chosen).all(axis=-1)
+    return _mean(right.astype(np.float64), weights)
+
+
+def f1_of_labels(truth: NDArray[np.bool_], chosen: NDArray[np.bool_], weights: Weights) -> float | None:
+    """The F1 of each label, averaged.
+
+    Shapes: truth and chosen (rows, labels).
+    """
+    both = _sum(truth & chosen, weights)
+    return _mean_ratio(2 * both, _sum(truth, weights) + _sum(chosen, weights))
+
+
+def auc(scores: Floats, positive: NDArray[np.bool_], weights: Weights) -> float | None:
+    """The area under the ROC curve of each column that has both kinds of rows, averaged.
+
+    Shapes: scores and positive (columns, rows).
+    """
+    at_once = max(_SORTED_AT_ONCE // max(scores.shape[-1], 1), 1)
+    starts = range(0, len(scores), at_once)
+    found = [_areas(scores[lo : lo + at_once], positive[lo : lo + at_once], weights) for lo in starts]
+    areas, possible = np.concatenate([each for each, _ in found]), np.concatenate([each for _, each in found])
+    return _mean_ratio(areas, possible)
+
+
+def _areas(scores: Floats, positive: NDArray[np.bool_], weights: Weights) -> tuple[Floats, Floats]:
+    """For each column the weight of the pairs (a positive row, a negative one that scores less), and of all pairs.
+
+    Pairs of equal scores count half: of rows that are equal, only the last one's sums are kept.
+    """
+    order = scores.argsort(axis=-1)
+    ranked = np.take_along_axis(scores, order, axis=-1)
+    weight = np.float64(1) if weights is None else weights[order]
+    hits = np.take_along_axis(positive, order, axis=-1) * weight
+    last = np.ones(ranked.shape, np.bool_)
+    np.not_equal(ranked[:, 1:], ranked[:, :-1], out=last[:, :-1])
+    above = np.zeros((len(scores), scores.shape[-1] + 1))
+    below = np.zeros_like(above)
+    for sums, values in ((above, hits), (below, weight - hits)):
+        np.multiply(values.cumsum(axis=-1), last, out=sums[:, 1:])
+        np.maximum.accumulate(sums, axis=-1, out=sums)
+    pairs = (np.diff(above) * (below[:, 1:] + below[:, :-1])).sum(axis=-1)
+    return pairs / 2, above[:, -1] * below[:, -1]
+
+
+def log_loss(truth: Classes, probabilities: Floats, weights: Weights) -> float | None:
+    """−ln of the true class's probability, which is kept from 0 and 1 by one unit in the last place of 1.
+
+    Shapes: probabilities (rows, classes), each row's sum 1.
+    """
+    smallest = np.finfo(np.float64).eps
+    of_truth = probabilities[np.arange(len(truth)), truth]
+    return _mean(-np.log(of_truth.clip(smallest, 1 - smallest)), weights)
+
+
+def r2(targets: Floats, outputs: Floats, weights: Weights) -> float | None:
+    """1 − Σ(y − o)² / Σ(y − ȳ)² of each column, averaged; a column of one value has none (scikit-learn: 0 or 1).
+
+    Shapes: targets and outputs (rows, columns).
+    """
+    rows = slice(None) if weights is None else weights > 0
+    varies = (targets[rows] != targets[rows][:1]).any(axis=0)
+    total = len(targets) if weights is None else weights.sum()
+    if not total:
+        return None
+    mean = _sum(targets, weights) / total
+    spread, error = _sum((targets - mean) ** 2, weights), _sum((targets - outputs) ** 2, weights)
+    return _mean_ratio(spread - error, np.where(varies, spread, 0.0))
+
+
+def mae(errors: Floats, weights: Weights) -> float | None:
+    """The mean absolute error of each column, averaged. Shapes: errors (rows, columns)."""
+    return _mean(np.abs(errors).mean(axis=-1), weights)
+
+
+def rmse(errors: Floats, weights: Weights) -> float | None:
+    """The root of the mean squared error of each column, averaged. Shapes: errors (rows, columns)."""
+    total = len(errors) if weights is None else float(weights.sum())
+    return float(np.sqrt(_sum(errors**2, weights) / total).mean()) if total else None
+
+
+def _sum(values: NDArray[Any], weights: Weights) -> Floats:
+    """The weighted sum over the rows. Shapes: (rows, columns) → (columns,)."""
+    found: Floats = (values if weights is None else values * weights[:, np.newaxis]).sum(axis=0, dtype=np.float64)
+    return found
+
+
+def _mean(values: Floats, weights: Weights) -> float | None:
+    if weights is None:
+        return _ratio(float(values.sum()), len(values))
+    return _ratio(float((values * weights).sum()), float(weights.sum()))
+
+
+def _mean_ratio(parts: Floats, wholes: Floats) -> float | None:
+    """The mean of part / whole over those that have a whole; None where none has."""
+    there = wholes > 0
+    return float((parts[there] / wholes[there]).mean()) if there.any() else None
+
+
+def _ratio(part: float, whole: float) -> float | None:
+    return part / whole if whole > 0 else None
