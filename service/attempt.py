@@ -51,7 +51,11 @@ Connect = Callable[[list[str], str, Assignment, dict[str, str]], Transport]
 
 
 class Interrupted(Exception):
-    """The attempt stops here, to be gone on with or not: cancelled, paused or drained."""
+    """The attempt stops here, to be gone on with or not: cancelled, paused or drained; `pause` asks for that itself."""
+
+    def __init__(self, reason: str, *, pause: bool = False) -> None:
+        super().__init__(reason)
+        self.pause = pause
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,7 @@ class Attempt:
         try:
             self._train()
         except Interrupted as stop:
-            self._release(str(stop))
+            self._release(str(stop), pause=stop.pause)
         except (WorkersLost, Unavailable) as lost:
             time.sleep(PAUSE_S)  # what was not there may be back by then
             self._release(f"attempt {self.work.job.attempt} ended: {lost}")
@@ -203,6 +207,15 @@ class Attempt:
         """Hand the epoch's metrics to the beat."""
         self.beat.add_row(row)
 
+    def tell(self, level: Literal["info", "warning"], message: str) -> None:
+        """Write a line into the job's log; a warning stands in the job, too."""
+        self.beat.add_line(level, message)
+
+    def pause(self, reason: str) -> None:
+        """Stop here with a checkpoint, and have the job paused. Raises: Interrupted."""
+        self._keep()
+        raise Interrupted(reason, pause=True)
+
     def _asked(self) -> Literal["cancelled", "paused", "drained"] | None:
         self.beat.check()
         if self.beat.requested == "cancel":
@@ -214,6 +227,7 @@ class Attempt:
     def _keep(self) -> None:
         training = self.training
         assert training is not None
+        training.check_finite()
         try:
             self.checkpoints.save(training)
         except StoreUnavailable as full:
@@ -242,7 +256,7 @@ class Attempt:
             "epochs": state.epoch,
             "steps": training.steps_done,
             "best_epoch": state.best_epoch or state.epoch,
-            "stopped_by": "early_stopping" if state.stopped else "epochs",
+            "stopped_by": state.stopped_by or "epochs",
             **({} if self.gradient_check is None else {"gradient_check": self.gradient_check}),
             **metrics,
         }
@@ -257,9 +271,9 @@ class Attempt:
             log.exception("what the job had reached is not recorded", job=self.lease.job_id)
         self.beat.insist(lambda: self.queue.fail(self.lease, failure))
 
-    def _release(self, reason: str) -> None:
+    def _release(self, reason: str, *, pause: bool = False) -> None:
         self.beat.flush()
-        self.beat.insist(lambda: self.queue.release(self.lease, reason))
+        self.beat.insist(lambda: self.queue.release(self.lease, reason, pause=pause))
 
     def _progress(self) -> dict[str, Any] | None:
         return None if self.training is None else self.training.progress()

@@ -1,14 +1,14 @@
 """What is recorded of each layer, once an epoch, and what a person should be told of it. Changes nothing.
 
-The deltas and gradients are those of the epoch's last whole mini-batch; dead and saturated units those of the rows
-that were predicted at its end, the validation part, and without one of the same mini-batch.
+Deltas and gradients are those of the epoch's last whole mini-batch. Dead and saturated units are those of the rows that
+are predicted at its end, the validation part; without one, of the same mini-batch.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -23,39 +23,41 @@ FIGURES = ("delta_norm", "gradient_norm", "weight_norm", "dead_fraction", "satur
 VANISHING, EXPLODING = 1e-5, 1e5
 DEAD = 0.9
 
-
-class Observed(NamedTuple):
-    """A mini-batch's deltas, and the norm of each W's average gradient, before the update."""
-
-    layers: tuple[LayerSums, ...]
-    gradient_norms: tuple[float, ...]
+Figures = dict[str, Any]
 
 
-def observe(layers: tuple[LayerSums, ...], gradient_sum: Parameters, weight_sum: float) -> Observed:
-    """What is kept of a mini-batch that was looked at."""
-    return Observed(layers, tuple(norm(array) / (weight_sum or 1.0) for array in gradient_sum.W))
+def step_figures(layers: Sequence[LayerSums], gradient_sum: Parameters, weight_sum: float) -> list[Figures]:
+    """What a mini-batch says of each layer, the output's last: its deltas, units, and average gradient.
 
-
-def layer_figures(observed: Observed, predicted: tuple[LayerSums, ...], parameters: Parameters) -> list[dict[str, Any]]:
-    """One row of figures for each layer, the output's last; `predicted` may be empty."""
-    rows = zip(observed.layers, predicted or observed.layers, observed.gradient_norms, parameters.W, strict=True)
+    The norm is that of ∂E/∂W before penalties, clipping and the update.
+    """
     return [
-        {
-            "delta_norm": float(trained.delta_norm),
-            "gradient_norm": gradient_norm,
-            "weight_norm": norm(weights),
-            "dead_fraction": float(units.dead_fraction),
-            "saturated_fraction": float(units.saturated_fraction),
-        }
-        for trained, units, gradient_norm, weights in rows
+        {"delta_norm": float(layer.delta_norm), "gradient_norm": norm(array) / (weight_sum or 1.0), **activity(layer)}
+        for layer, array in zip(layers, gradient_sum.W, strict=True)
     ]
 
 
-def warnings(layers: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """What is wrong with the deltas or the units, and what to try; by a word for each, so that it is said once."""
+def epoch_figures(of_step: Sequence[Figures], predicted: Sequence[LayerSums], parameters: Parameters) -> list[Figures]:
+    """The same at the epoch's end, with the weights, and the units as they predict where rows were predicted."""
+    figures = [{**figures, "weight_norm": norm(array)} for figures, array in zip(of_step, parameters.W, strict=True)]
+    for layer, seen in zip(figures, predicted, strict=False):  # no row is predicted without a validation part
+        layer |= activity(seen)
+    return figures
+
+
+def activity(layer: LayerSums) -> Figures:
+    """The shares of dead and of saturated units."""
+    return {
+        "dead_fraction": float(layer.dead_fraction),
+        "saturated_fraction": float(layer.saturated_fraction),
+    }
+
+
+def signals(layers: Sequence[Figures]) -> dict[str, str]:
+    """What is wrong with deltas or units, and what to try; by a word for each, so that it can be said once."""
     found = {}
     ratio = layers[0]["delta_norm"] / layers[-1]["delta_norm"] if layers[-1]["delta_norm"] else 1.0
-    times = f"the first layer's are {ratio:.1g} times the output's (delta_norm)"
+    times = f"the first layer's delta_norm is {ratio:.1g} times the output's"
     if ratio < VANISHING:
         found["vanishing"] = (
             f"The deltas vanish on their way back: {times}, so that the first layers hardly learn. "
@@ -64,12 +66,12 @@ def warnings(layers: Sequence[dict[str, Any]]) -> dict[str, str]:
     if ratio > EXPLODING:
         found["exploding"] = (
             f"The deltas explode on their way back: {times}. "
-            "Try network.normalization, a smaller initializer, optimizer.clip_norm, or a smaller learning_rate."
+            "Try network.normalization, another initializer, optimizer.clip_norm, or a smaller learning_rate."
         )
     dead = [number for number, layer in enumerate(layers[:-1], start=1) if layer["dead_fraction"] >= DEAD]
     if dead:
         found["dead"] = (
-            f"In layer {', '.join(map(str, dead))} nine of ten units or more put out 0 for every row. "
+            f"Nine of ten units or more put out 0 for every row in hidden layer {', '.join(map(str, dead))}. "
             "Try leaky_relu or elu, or a smaller learning_rate."
         )
     return found
@@ -77,4 +79,4 @@ def warnings(layers: Sequence[dict[str, Any]]) -> dict[str, str]:
 
 def norm(array: Array) -> float:
     """The Euclidean norm of all numbers of an array."""
-    return math.sqrt(float(np.multiply(array, array).sum(axis=(-2, -1)).astype(np.float64)))
+    return math.sqrt(float(np.multiply(array, array).sum(axis=(-2, -1))))

@@ -6,6 +6,9 @@ nothing. Knows neither Redis nor the queue, and not where its workers run.
 
 from __future__ import annotations
 
+import math
+
+from service.layer_figures import Figures, step_figures
 from workers.batches import Step
 from workers.datafiles import Part
 from workers.evaluation import Evaluation
@@ -26,20 +29,33 @@ class ParameterServer:
         initialize(self.parameters, seed)
         self.optimizer_state = optimizer.state(self.parameters)
         self.version = 0
+        self.figures: list[Figures] = []  # of each layer, in the last mini-batch that was observed
         self.transport = transport
         self._optimizer = optimizer
         self._gradient = Parameters(architecture)
 
     def step(self, step: Step) -> BatchSums:
-        """Do one update; answers the mini-batch's sums before it.
+        """Do one update; answers the mini-batch's sums before it. Sums that are no numbers update nothing.
 
         Raises: WorkersLost, with nothing changed: the step can be done again.
         """
         sums = self.transport.gradient(self.parameters, step, self._gradient)
+        if not math.isfinite(sums.loss):
+            return sums
+        if step.observe:
+            self.figures = step_figures(sums.layers, self._gradient, sums.weight)
         self._optimizer.update(self.parameters, self._gradient, float(sums.weight), self.optimizer_state)
         self._follow_running(sums)
         self.version += 1
         return sums
+
+    def first_broken_layer(self, step: Step) -> int | None:
+        """The first layer, from 1, that puts out what is no number in this mini-batch; None where it is the loss.
+
+        Raises: WorkersLost.
+        """
+        layers = self.transport.gradient(self.parameters, step._replace(observe=True), self._gradient).layers
+        return next((number for number, layer in enumerate(layers, start=1) if not layer.finite), None)
 
     def _follow_running(self, sums: BatchSums) -> None:
         if not sums.weight:

@@ -18,7 +18,8 @@ def judge(stopping: EarlyStopping, state: TrainingState, row: Mapping[str, Any])
     gain = 0.0 if best is None else best - value if stopping.metric.endswith("loss") else value - best
     if best is not None and not gain > stopping.min_delta:
         state.waited += 1
-        state.stopped = state.waited >= stopping.patience
+        if state.waited >= stopping.patience:
+            state.stopped_by = "early_stopping"
         return False
     state.best_value, state.best_epoch, state.best_row, state.waited = value, row["epoch"], dict(row), 0
     return True

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.epoch_rows import epoch_row
 from service.errors import Diverged
+from service.layer_figures import epoch_figures, signals
 from service.parameter_server import ParameterServer
+from service.rules import judge as judge_rules
+from service.rules import sentence
 from service.spec import JobSpec
 from service.stopping import judge
 from service.training_state import TrainingState
-from workers.batches import Step, batch_rows, steps_per_epoch
+from workers.batches import Step, batch_rows, last_whole_step, steps_per_epoch
 
 DIVERGED_HINT = "Try a smaller optimizer.learning_rate, or data.scale standard and data.scale_target standard."
 
@@ -33,6 +36,12 @@ class Observer(Protocol):
     def after_epoch(self, row: dict[str, Any]) -> None:
         """Called with each epoch's metrics, once."""
 
+    def tell(self, level: Literal["info", "warning"], message: str) -> None:
+        """Called with what a person should know of the epoch."""
+
+    def pause(self, reason: str) -> None:
+        """Called, after all else of the epoch, where a rule pauses the job; raises to end the training there."""
+
 
 class Training:
     """Runs one resolved spec on a parameter server, from any state to its end."""
@@ -42,11 +51,12 @@ class Training:
     ) -> None:
         self.spec = spec
         self.server = server
-        self.state = TrainingState()
+        self.state = TrainingState(rules=[0] * len(spec.rules))
         self.best: NDArray[np.floating] | None = None  # the flat weights of the best epoch
         self.rows = train_rows
         self.batch_size = batch_size
         self.steps = steps_per_epoch(train_rows, batch_size, least_rows)
+        self._observed = last_whole_step(train_rows, batch_size)
         self._epoch_started = self._counted = time.monotonic()
         self._samples = 0
 
@@ -65,7 +75,10 @@ class Training:
             while self.state.step < self.steps:
                 self._step()
                 observer.after_step()
-            observer.after_epoch(self._close_epoch())
+            row = self._close_epoch()
+            observer.after_epoch(row)
+            self._signal(observer, row)
+            self._obey(observer, row)
         self.count_seconds()
 
     def keep_best(self) -> None:
@@ -95,11 +108,20 @@ class Training:
         self.state.seconds += now - self._counted
         self._counted = now
 
+    def check_finite(self) -> None:
+        """Raises: Diverged where a weight is no number any more, or anything else that a checkpoint would hold."""
+        for number, arrays in enumerate(self.server.parameters.by_layer(), start=1):
+            if not all(np.isfinite(array).all() for array in arrays):
+                raise self._diverged("a weight is no longer finite", number)
+
     def _step(self) -> None:
         state = self.state
-        sums = self.server.step(Step(state.epoch, state.step))
+        step = Step(state.epoch, state.step, observe=state.step == self._observed)
+        sums = self.server.step(step)
         if not math.isfinite(sums.loss):
-            raise self._diverged(f"the loss became {sums.loss}")
+            raise self._diverged(f"the loss became {sums.loss}", self.server.first_broken_layer(step))
+        if step.observe:
+            state.figures = self.server.figures
         state.loss += float(sums.loss)
         state.weight += float(sums.weight)
         state.correct += float(sums.correct)
@@ -108,14 +130,15 @@ class Training:
         state.step += 1
 
     def _close_epoch(self) -> dict[str, Any]:
-        if not np.isfinite(self.server.parameters.flat).all():
-            raise self._diverged("a weight is no longer finite")
+        self.check_finite()
         evaluation = self.server.evaluate()
         validation = None if evaluation is None else evaluation.sums
         if validation is not None and not math.isfinite(validation.loss):
             raise self._diverged(f"the validation loss became {validation.loss}")
         elapsed = time.monotonic() - self._epoch_started
         row = epoch_row(self.spec, self.state, validation, self._samples / elapsed if elapsed > 0 else None)
+        predicted = () if validation is None else validation.layers
+        row["layers"] = epoch_figures(self.state.figures, predicted, self.server.parameters)
         self.state.last_row = row
         stopping = self.spec.early_stopping
         if stopping is not None and judge(stopping, self.state, row):
@@ -129,9 +152,31 @@ class Training:
             self.best = np.empty_like(self.server.parameters.flat)
         self.best[...] = self.server.parameters.flat
 
-    def _diverged(self, what: str) -> Diverged:
-        state = self.state
-        return Diverged(f"At epoch {state.epoch + 1}, step {self.steps_done}: {what}.", hint=DIVERGED_HINT)
+    def _signal(self, observer: Observer, row: dict[str, Any]) -> None:
+        """Warn once of deltas that vanish or explode, and of dead units."""
+        for word, message in signals(row["layers"]).items():
+            if word not in self.state.signalled:
+                self.state.signalled.append(word)
+                observer.tell("warning", message)
+
+    def _obey(self, observer: Observer, row: dict[str, Any]) -> None:
+        """Do what the spec's rules say of the epoch: pausing comes last, since it ends the training here."""
+        pauses = []
+        for rule in judge_rules(self.spec.rules, self.state.rules, row):
+            seen = sentence(rule, row)
+            if rule.action == "warn":
+                observer.tell("warning", f"Rule: {seen}.")
+            elif rule.action == "stop":
+                self.state.stopped_by = "rule"
+                observer.tell("info", f"Stopped by a rule: {seen}.")
+            else:
+                pauses.append(seen)
+        if pauses:
+            observer.pause(f"paused by a rule: {'; '.join(pauses)}")
+
+    def _diverged(self, what: str, layer: int | None = None) -> Diverged:
+        where = f"epoch {self.state.epoch + 1}, step {self.steps_done}" + (f", layer {layer}" if layer else "")
+        return Diverged(f"At {where}: {what}.", hint=DIVERGED_HINT)
 
     def _start_clocks(self) -> None:
         self._epoch_started = self._counted = time.monotonic()

@@ -5,7 +5,7 @@ Plain JSON values throughout, since a checkpoint holds them. Knows not what chan
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -23,8 +23,16 @@ class TrainingState:
     best_row: dict[str, Any] | None = None
     last_row: dict[str, Any] | None = None
     waited: int = 0  # epochs since the best one
-    stopped: bool = False
+    stopped_by: str | None = None  # early_stopping, or a rule
+    figures: list[dict[str, Any]] = field(default_factory=list)  # of each layer, in the epoch's observed step
+    rules: list[int] = field(default_factory=list)  # for each, the epochs on end that it holds
+    signalled: list[str] = field(default_factory=list)  # what the job was warned of
     seconds: float = 0.0  # training time, all attempts added
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it ends before its last epoch."""
+        return self.stopped_by is not None
 
     def begin_epoch(self) -> None:
         """Count an epoch as done."""

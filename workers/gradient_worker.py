@@ -118,7 +118,7 @@ class ShardComputer:
         """
         rows, data = block_rows(block), self._data.part(part)
         weights = None if data.w is None else data.w[rows]
-        sums = self._evaluator.sums(parameters, data.x[rows], data.y[rows], weights)
+        sums = self._evaluator.sums(parameters, data.x[rows], data.y[rows], weights, observe=True)
         np.copyto(outputs, self._evaluator.layers(len(outputs))[-1].a)
         return sums
 

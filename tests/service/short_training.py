@@ -6,7 +6,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from workers import kernels
 
@@ -35,6 +35,12 @@ class Unobserved:
         """Nothing."""
 
     def after_epoch(self, row: dict[str, Any]) -> None:
+        """Nothing."""
+
+    def tell(self, level: Literal["info", "warning"], message: str) -> None:
+        """Nothing."""
+
+    def pause(self, reason: str) -> None:
         """Nothing."""
 
 

@@ -13,24 +13,33 @@ from service.artifacts import Artifacts
 from service.checkpoints import CheckpointLost, restore_checkpoint, save_checkpoint
 from service.errors import Diverged
 from service.jobs import CheckpointRef, Lease
+from service.layer_figures import FIGURES
 from service.parameter_server import ParameterServer
 from service.spec import JobSpec
 from service.training import Training
+from workers.batches import Step, batch_rows, epoch_order
 from workers.datafiles import DataFiles
 from workers.gradient_worker import Assignment, ShardComputer
 from workers.mlp.architecture import Architecture, LayerShape
+from workers.mlp.network import Network
 from workers.mlp.optimizers import SGD
+from workers.mlp.parameters import Parameters
 from workers.transport.local import LocalTransport
 
 ROWS, VALIDATION, BATCH = 150, 300, 64
 LEASE = Lease("job-aaaaaaaaaaaaaaaaaaaa", "1-00")
 
 
+class Paused(Exception):
+    """A rule paused the training."""
+
+
 class Silent:
-    """Observes a training and keeps its rows."""
+    """Observes a training and keeps its rows and what it was told."""
 
     def __init__(self, after_step: Callable[[], None] = lambda: None) -> None:
         self.rows: list[dict[str, Any]] = []
+        self.told: list[tuple[str, str]] = []
         self._after_step = after_step
 
     def after_step(self) -> None:
@@ -38,6 +47,12 @@ class Silent:
 
     def after_epoch(self, row: dict[str, Any]) -> None:
         self.rows.append(row)
+
+    def tell(self, level: str, message: str) -> None:
+        self.told.append((level, message))
+
+    def pause(self, reason: str) -> None:
+        raise Paused(reason)
 
 
 class Stop(Exception):
@@ -131,6 +146,77 @@ def test_a_loss_that_is_not_finite_ends_the_training_within_the_step(data: DataF
         training.run(Silent())
     assert "learning_rate" in caught.value.hint
     assert training.steps_done <= 3
+
+
+def test_the_layer_where_numbers_end_is_named_and_no_checkpoint_takes_them(data: DataFiles) -> None:
+    training = begin(data)
+    training.server.parameters.W[1][...] = 3e38
+    training.server.parameters.b[0][...] = 9
+    before = training.server.parameters.flat.copy()
+    with pytest.raises(Diverged, match=r"epoch 1, step 0, layer 2: the loss became (nan|inf)"):
+        training.run(Silent())
+    assert (training.server.parameters.flat == before).all()
+    training.check_finite()
+    training.server.parameters.b[0][3] = np.inf
+    with pytest.raises(Diverged, match="layer 1: a weight"):
+        training.check_finite()
+
+
+@pytest.mark.parametrize("shards", [1, 3, 4])
+def test_each_row_has_the_figures_of_each_layer(data: DataFiles, shards: int) -> None:
+    whole, cut = Silent(), Silent()
+    begin(data, shards=1, learning_rate=0.0).run(whole)
+    training = begin(data, shards=shards, learning_rate=0.0)
+    training.run(cut)
+    for row, same in zip(cut.rows, whole.rows, strict=True):
+        assert [set(layer) for layer in row["layers"]] == [set(FIGURES)] * 2
+        for found, expected in zip(row["layers"], same["layers"], strict=True):
+            assert found == pytest.approx(expected, rel=1e-5)
+    last, parameters = cut.rows[-1]["layers"], training.server.parameters
+    assert [layer["weight_norm"] for layer in last] == pytest.approx([np.linalg.norm(W) for W in parameters.W])
+    step = Step(8, 1)  # the last mini-batch of 64 among 150 rows
+    network, gradient = Network(parameters.architecture, BATCH), Parameters(parameters.architecture)
+    rows = epoch_order(ROWS, 3, 8, shuffle=True)[batch_rows(ROWS, BATCH, step.number)]
+    mapped = data.open()
+    network.gradient(parameters, mapped.x_train[rows], mapped.y_train[rows], None, gradient)
+    for layer, buffers, array in zip(last, network.layers(BATCH), gradient.W, strict=True):
+        assert layer["delta_norm"] == pytest.approx(np.sqrt((buffers.delta**2).sum(axis=-1).mean()), rel=1e-5)
+        assert layer["gradient_norm"] == pytest.approx(np.linalg.norm(array) / BATCH, rel=1e-5)
+
+
+def test_rules_warn_and_stop(data: DataFiles) -> None:
+    rules = [
+        {"metric": "layers.0.weight_norm", "above": 0.0, "epochs": 2},
+        {"metric": "train_loss", "below": 100.0, "epochs": 4, "action": "stop"},
+    ]
+    training, observed = begin(data, rules=rules), Silent()
+    training.run(observed)
+    assert (len(observed.rows), training.state.stopped_by) == (4, "rule")
+    assert [level for level, _ in observed.told] == ["warning", "info"]
+    assert "layers.0.weight_norm" in observed.told[0][1]
+    assert "train_loss" in observed.told[1][1]
+
+
+def test_a_rule_pauses_once_and_what_goes_on_has_the_same_bits(data: DataFiles, tmp_path: Path) -> None:
+    rules = [{"metric": "train_loss", "below": 100.0, "epochs": 3, "action": "pause"}]
+    whole = begin(data)
+    whole.run(Silent())
+    first, artifacts = begin(data, rules=rules), Artifacts((tmp_path / "artifacts").as_uri())
+    with pytest.raises(Paused, match="train_loss"):
+        first.run(Silent())
+    assert first.state.epoch == 3
+    second = begin(data, rules=rules)
+    restore_checkpoint(second, save_checkpoint(first, LEASE, artifacts, {}), artifacts)
+    second.run(Silent())
+    assert second.server.parameters.sha256() == whole.server.parameters.sha256()
+
+
+def test_vanishing_deltas_and_dead_units_are_said_once(data: DataFiles) -> None:
+    training, observed = begin(data, learning_rate=0.0), Silent()
+    training.server.parameters.W[1][...] *= 1e-7
+    training.run(observed)
+    assert [(level, "vanish" in message) for level, message in observed.told] == [("warning", True)]
+    assert "Try" in observed.told[0][1]
 
 
 def test_progress_counts_steps_of_the_whole_job(data: DataFiles) -> None:

@@ -19,7 +19,7 @@ FLAT = 0.01  # an |f′| below it lets hardly any of a delta through
 class LayerSums(NamedTuple):
     """Sums over samples: of ‖delta‖², of the units on whose f′ no delta passes; and which units ever put out anything.
 
-    `finite` says whether all that they put out were numbers.
+    `finite` says whether all net inputs and outputs were numbers.
     Shapes: `alive` (…, units); of a population, an array of shape `networks` stands for each number.
     """
 
@@ -67,5 +67,9 @@ def observe_layer(layer: LayerBuffers, activation: Activation, *, backward: bool
         np.multiply(layer.delta, layer.delta, out=derivative)
         squares = derivative.sum(axis=(-2, -1)).astype(np.float64)
     return LayerSums(
-        layer.z.shape[-2], squares, flat, np.asarray(layer.a.any(axis=-2)), finite=bool(np.isfinite(layer.a).all())
+        layer.z.shape[-2],
+        squares,
+        flat,
+        np.asarray(layer.a.any(axis=-2)),
+        finite=bool(np.isfinite(layer.z).all() and np.isfinite(layer.a).all()),
     )

@@ -74,6 +74,12 @@ class Parameters:
             arrays |= {f"{name}{layer + 1}": array for name, array in sorted(self.others[layer].items())}
         return arrays
 
+    def by_layer(self) -> list[list[Array]]:
+        """Return each layer's arrays."""
+        return [
+            [self.W[layer], *(self.b[layer : layer + 1]), *others.values()] for layer, others in enumerate(self.others)
+        ]
+
     def sha256(self) -> str:
         """Return the hash over each layer's W, b and others, little-endian, row-major, in the precision."""
         digest = hashlib.sha256()
