@@ -25,7 +25,7 @@ def made_parameters(architecture: Architecture, seed: int = 0) -> Parameters:
     generator = np.random.default_rng(seed)
     parameters = Parameters(architecture)
     for name, array in parameters.named().items():
-        low = 0.5 if name.startswith("running_variance") else -1.0
+        low = 0.5 if name.startswith("running_variance") else -1.5
         array[...] = generator.uniform(low, 1.5, array.shape)
     return parameters
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from workers.mlp.activations import Elementwise, find_activation
+from workers.mlp.activations import Softmax, find_activation
 from workers.mlp.arrays import Array, Workspace, quietly
 from workers.mlp.buffers import Memory
 from workers.mlp.losses import find_loss
@@ -93,7 +93,7 @@ class ShownLayer:
 
     def slope(self) -> Array | None:
         """Return f′(y), which softmax has not: each of its a depends on every z."""
-        if not isinstance(self.activation, Elementwise):
+        if isinstance(self.activation, Softmax):
             return None
         ones = np.ones_like(self.y)
         unused = {name: np.empty_like(array) for name, array in self._gradient.items()}
