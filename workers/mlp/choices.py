@@ -1,7 +1,8 @@
 """A choice among named functions: a name, or a name with fields. Knows none of the functions.
 
 Whatever can be chosen is a frozen dataclass with a class attribute `name`. Its fields are its options: each has a
-default, and bounds in its metadata: `least` and `most` belong to what is allowed, `above` and `below` do not.
+default, and bounds in its metadata: `least` and `most` belong to what is allowed, `above` and `below` do not. `option`
+is the name that users give it, where that is not the field's own.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_
 Choice = str | Mapping[str, Any]
 Chosen = TypeVar("Chosen")
 
-NO_OPTION: Final = {"option": False}  # metadata of a field that is not the user's
+NO_OPTION: Final = {"option": None}  # metadata of a field that is not the user's
 _BOUNDS: Final = {"least": "at least", "above": "above", "most": "at most", "below": "below"}
 
 
@@ -22,6 +23,7 @@ class Option:
     """One field of what can be chosen: its type as written, its default, its bounds by their names."""
 
     name: str
+    field: str
     type: Any
     default: Any
     bounds: Mapping[str, float]
@@ -55,11 +57,13 @@ def name_of(choice: Choice) -> str:
 def options_of(kind: type) -> list[Option]:
     """Return what may be set of a thing that can be chosen."""
     types = get_type_hints(kind)
-    return [
-        Option(field.name, types[field.name], field.default, {k: v for k, v in field.metadata.items() if k in _BOUNDS})
-        for field in dataclasses.fields(kind)
-        if field.metadata.get("option", True)
-    ]
+    options = []
+    for field in dataclasses.fields(kind):
+        name = field.metadata.get("option", field.name)
+        if name is not None:
+            bounds = {bound: limit for bound, limit in field.metadata.items() if bound in _BOUNDS}
+            options.append(Option(name, field.name, types[field.name], field.default, bounds))
+    return options
 
 
 def make(kinds: Mapping[str, type[Chosen]], choice: Choice, what: str) -> Chosen:
@@ -72,18 +76,18 @@ def make(kinds: Mapping[str, type[Chosen]], choice: Choice, what: str) -> Chosen
 
 
 def checked(kinds: Mapping[str, type[Chosen]], choice: Choice, what: str) -> tuple[type[Chosen], dict[str, Any]]:
-    """Return the class that is chosen and the options that are given.
+    """Return the class that is chosen and the fields that are given.
 
     Raises: ValueError that names what, its value and what is allowed.
     """
     name = name_of(choice)
     if name not in kinds:
         raise ValueError(f"{what}: {name!r}; allowed: {', '.join(kinds)}")
-    given = {} if isinstance(choice, str) else {field: value for field, value in choice.items() if field != "name"}
+    given = {} if isinstance(choice, str) else {option: value for option, value in choice.items() if option != "name"}
     known = {option.name: option for option in options_of(kinds[name])}
-    for field, value in given.items():
-        if field not in known:
-            raise ValueError(f"{what} {name!r}: no field {field!r}; allowed: {', '.join(known) or 'none'}")
-        if not known[field].allows(value):
-            raise ValueError(f"{what} {name!r}: {field}: {value!r}; allowed: {known[field].allowed}")
-    return kinds[name], given
+    for option, value in given.items():
+        if option not in known:
+            raise ValueError(f"{what} {name!r}: no field {option!r}; allowed: {', '.join(known) or 'none'}")
+        if not known[option].allows(value):
+            raise ValueError(f"{what} {name!r}: {option}: {value!r}; allowed: {known[option].allowed}")
+    return kinds[name], {known[option].field: value for option, value in given.items()}

@@ -5,15 +5,31 @@ from __future__ import annotations
 from typing import Literal
 
 import numpy as np
+import pytest
 
+from workers.mlp.activations import ACTIVATIONS
 from workers.mlp.architecture import Architecture, LayerShape
 from workers.mlp.arrays import Array
+from workers.mlp.choices import name_of
 from workers.mlp.losses import LOSSES, allowed_activations
 from workers.mlp.parameters import Parameters
 
 Precision = Literal["float32", "float64"]
-EVERY_PAIR = sorted((loss, activation) for loss in LOSSES for activation in allowed_activations(loss))
-HIDDEN = ("identity", "sigmoid", "tanh", "relu")
+ANY_OUTPUT = ("absolute", "huber", "quantile", "hinge", "squared_hinge")  # computed from o, as squared_error is
+EVERY_PAIR = sorted(
+    (loss, activation)
+    for loss in LOSSES
+    for activation in (("identity",) if loss in ANY_OUTPUT else allowed_activations(loss))
+)
+IN_THE_TEXTBOOK = [pair for pair in EVERY_PAIR if pair != ("focal", "softmax")]  # its losses add up over the outputs
+HIDDEN = tuple(name for name, kind in ACTIVATIONS.items() if kind.hidden)
+COMBINATIONS = [  # each pair in turn with each of these, and each hidden activation with one pair
+    *((pair, ("tanh", "relu", "sigmoid", "prelu")[turn % 4]) for turn, pair in enumerate(EVERY_PAIR)),
+    *((("cross_entropy", "softmax"), hidden) for hidden in HIDDEN),
+]
+EACH_COMBINATION = pytest.mark.parametrize(
+    ("pair", "hidden"), COMBINATIONS, ids=["-".join((*pair, hidden)) for pair, hidden in COMBINATIONS]
+)
 
 
 def architecture(
@@ -40,12 +56,14 @@ def random_parameters(shape: Architecture, seed: int, networks: tuple[int, ...] 
 
 
 def random_batch(shape: Architecture, rows: int, seed: int, networks: tuple[int, ...] = ()) -> tuple[Array, Array]:
-    """Inputs, and targets that belong to the loss: numbers, or one class of each row."""
+    """Inputs, and targets that belong to the loss: numbers, positive ones where it takes no others, or classes."""
     generator = np.random.default_rng(seed)
     x = generator.normal(size=(*networks, rows, shape.inputs))
     y: Array
-    if shape.loss == "squared_error":
+    loss = LOSSES[name_of(shape.loss)]
+    if not loss.classes:
         y = generator.normal(size=(*networks, rows, shape.outputs))
+        y = y if -1.0 in loss.targets else np.abs(y)
     elif shape.outputs == 1:
         y = generator.integers(2, size=(*networks, rows, 1)).astype(shape.dtype)
     else:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from tests.workers.mlp.making import EVERY_PAIR, HIDDEN, architecture, random_batch, random_parameters
+from tests.workers.mlp.making import EACH_COMBINATION, EVERY_PAIR, architecture, random_batch, random_parameters
 from workers.mlp.arrays import Array
 from workers.mlp.network import Network
 from workers.mlp.optimizers import SGD
@@ -18,8 +18,7 @@ STEP = 1e-5
 
 @pytest.mark.parametrize("bias", [True, False], ids=["bias", "no_bias"])
 @pytest.mark.parametrize("weighted", [True, False], ids=["weighted", "plain"])
-@pytest.mark.parametrize("hidden", HIDDEN)
-@pytest.mark.parametrize("pair", EVERY_PAIR, ids="-".join)
+@EACH_COMBINATION
 def test_gradient_agrees_with_finite_differences(
     pair: tuple[str, str], hidden: str, weighted: bool, bias: bool
 ) -> None:

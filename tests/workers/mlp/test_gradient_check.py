@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.workers.mlp.making import EVERY_PAIR, HIDDEN, architecture, random_batch, random_parameters
+from tests.workers.mlp.making import EACH_COMBINATION, architecture, random_batch, random_parameters
 from workers.mlp.architecture import Architecture, LayerShape
 from workers.mlp.arrays import Array, Workspace
 from workers.mlp.gradient_check import MOST_OF_AN_ARRAY, GradientCheck, check_gradient
@@ -19,8 +19,7 @@ def check(parameters: Parameters, weights: Array | None = None, seed: int = 3) -
     return check_gradient(parameters, x, y, weights, seed)
 
 
-@pytest.mark.parametrize("pair", EVERY_PAIR)
-@pytest.mark.parametrize("hidden", HIDDEN)
+@EACH_COMBINATION
 def test_right_gradients_pass(pair: tuple[str, str], hidden: str) -> None:
     parameters = random_parameters(architecture(pair, (3, 5, 4, 2), hidden, precision="float32"), 1)
     before = parameters.flat.copy()

@@ -6,9 +6,8 @@ import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
-import pytest
 
-from tests.workers.mlp.making import EVERY_PAIR, HIDDEN, architecture, random_batch, random_parameters
+from tests.workers.mlp.making import EACH_COMBINATION, architecture, random_batch, random_parameters
 from workers.mlp.network import Network
 from workers.mlp.optimizers import SGD
 from workers.mlp.parameters import Parameters
@@ -17,8 +16,7 @@ ROWS = 65_536
 COLUMN_BYTES = ROWS * 4  # one float32 for each row; NumPy's own casting buffers, of a fixed size, stay below it
 
 
-@pytest.mark.parametrize("hidden", HIDDEN)
-@pytest.mark.parametrize("pair", EVERY_PAIR, ids="-".join)
+@EACH_COMBINATION
 def test_a_step_allocates_nothing_of_batch_size(pair: tuple[str, str], hidden: str) -> None:
     shape = architecture(pair, (5, 8, 4, 3), hidden, precision="float32")
     parameters, gradient = random_parameters(shape, seed=1), Parameters(shape)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.workers.mlp.making import EVERY_PAIR, HIDDEN, Precision, architecture, random_batch, random_parameters
+from tests.workers.mlp.making import EACH_COMBINATION, Precision, architecture, random_batch, random_parameters
 from workers.mlp.architecture import Architecture
 from workers.mlp.arrays import Array
 from workers.mlp.initializers import initialize
@@ -70,8 +70,7 @@ def test_three_networks_stacked_get_the_bits_of_three_alone(
         assert_same_bits(together, alone, (index,))
 
 
-@pytest.mark.parametrize("hidden", HIDDEN)
-@pytest.mark.parametrize("pair", EVERY_PAIR, ids="-".join)
+@EACH_COMBINATION
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_every_pair_on_shared_rows_with_sample_weights(
     precision: Precision, pair: tuple[str, str], hidden: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.workers.mlp.making import EVERY_PAIR, HIDDEN, Precision, architecture, random_batch, random_parameters
+from tests.workers.mlp.making import EACH_COMBINATION, HIDDEN, Precision, architecture, random_batch, random_parameters
 from workers.mlp.architecture import Architecture, LayerShape
 from workers.mlp.network import Network
 from workers.mlp.parameters import Parameters
@@ -13,8 +13,7 @@ from workers.mlp.shown_step import show_step
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-@pytest.mark.parametrize("pair", EVERY_PAIR)
-@pytest.mark.parametrize("hidden", HIDDEN)
+@EACH_COMBINATION
 def test_it_is_what_training_computes(pair: tuple[str, str], hidden: str, precision: Precision) -> None:
     shape = architecture(pair, (3, 5, 4, 2), hidden, precision=precision)
     parameters, gradient = random_parameters(shape, 1), Parameters(shape)

@@ -42,7 +42,7 @@ class LeakyRelu(Elementwise):
     name = "leaky_relu"
     image = REALS
 
-    slope: float = field(default=0.01, metadata={"least": 0, "most": 1})
+    slope: float = field(default=0.01, metadata={"above": 0, "most": 1})
 
     def apply(self, z: Array, out: Array, work: Workspace) -> None:
         """f(z) = z for z > 0, else slope · z; the larger of the two, since slope ≤ 1."""

@@ -15,16 +15,28 @@ from __future__ import annotations
 from workers.mlp.activations import ACTIVATIONS, find_activation
 from workers.mlp.choices import Choice, checked, name_of
 from workers.mlp.losses.base import LOSSES, Loss
+from workers.mlp.losses.counts import Gamma, Poisson, Tweedie
 from workers.mlp.losses.cross_entropy import CrossEntropy
+from workers.mlp.losses.focal import Focal
+from workers.mlp.losses.hinge import Hinge, SquaredHinge
 from workers.mlp.losses.log_loss import LogLoss
-from workers.mlp.losses.regression import SquaredError
+from workers.mlp.losses.regression import Absolute, Huber, Quantile, SquaredError
 
 __all__ = [
     "LOSSES",
+    "Absolute",
     "CrossEntropy",
+    "Focal",
+    "Gamma",
+    "Hinge",
+    "Huber",
     "LogLoss",
     "Loss",
+    "Poisson",
+    "Quantile",
     "SquaredError",
+    "SquaredHinge",
+    "Tweedie",
     "allowed_activations",
     "find_loss",
     "minimum_outputs",
