@@ -184,12 +184,13 @@ class Prediction(Record):
     """One row's prediction: `label` and `probabilities` of a classifier, `value` of a regression.
 
     The labels are those that were uploaded, type included, also as keys: `probabilities[label]` is the label's own.
-    Of several targets, `values` has each column's value, or `labels` each column's label and the probability of its
-    second one.
+    A loss of margins gives `scores` in place of probabilities. Of several targets, `values` has each column's value, or
+    `labels` each column's label and the probability of its second one.
     """
 
     label: Any = None
     probabilities: Mapping[Any, float] = field(default_factory=dict)
+    scores: Mapping[Any, float] = field(default_factory=dict)
     value: float | None = None
     values: Mapping[str, float | None] = field(default_factory=dict)
     labels: Mapping[str, Labelled] = field(default_factory=dict)
@@ -201,11 +202,15 @@ class Prediction(Record):
         `labels` are the model's classes by their text, which is all that a key of JSON can be.
         """
         document, labels = document or {}, labels or {}
-        answered = document.get("probabilities") or {}
+        probabilities, scores = (
+            {labels.get(text, text): number for text, number in (document.get(word) or {}).items()}
+            for word in ("probabilities", "scores")
+        )
         return cls(
             raw=document,
             label=document.get("class"),
-            probabilities={labels.get(text, text): probability for text, probability in answered.items()},
+            probabilities=probabilities,
+            scores=scores,
             value=document.get("value"),
             values=document.get("values") or {},
             labels={name: Labelled.read(each) for name, each in (document.get("labels") or {}).items()},

@@ -20,7 +20,6 @@ from service.transform import Row
 from workers.mlp.arrays import Array
 from workers.mlp.choices import name_of
 from workers.mlp.intervals import Interval
-from workers.mlp.losses import LOSSES
 from workers.mlp.parameters import Parameters
 from workers.mlp.shown_step import ShownLayer, show_step
 
@@ -41,7 +40,7 @@ def explain_step(model: Model, row: Row, target: Any, learning_rate: float | Non
     rate = _learning_rate(model) if learning_rate is None else learning_rate
     inputs, answer = encode_row(model, row), encode_answer(model, target)
     step = show_step(model.parameters, inputs, answer, rate)
-    before, after = (model.transform.outputs(output[np.newaxis])[0] for output in (step.output, step.output_after))
+    before, after = (model.answers(output[np.newaxis])[0] for output in (step.output, step.output_after))
     return {
         "learning_rate": rate,
         "inputs": inputs[0].tolist(),
@@ -78,7 +77,7 @@ def encode_answer(model: Model, answer: Any) -> NDArray[np.floating]:
     if target.holds_classes:
         numbers = [_class(column, *each) for column, each in zip(target.columns, given.items(), strict=True)]
     else:
-        takes = LOSSES[name_of(model.architecture.loss)].targets
+        takes = model.loss.targets
         numbers = [_value(takes, *each) for each in given.items()]
     out = np.zeros((1, target.outputs), model.architecture.dtype)
     target.encode([np.array([number]) for number in numbers], out)

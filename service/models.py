@@ -31,6 +31,8 @@ from service.timestamps import now
 from service.transform import Transform
 from workers.evaluation import BLOCK_ROWS
 from workers.mlp.architecture import Architecture, LayerShape
+from workers.mlp.choices import name_of
+from workers.mlp.losses import LOSSES, Loss
 from workers.mlp.network import Network
 from workers.mlp.parameters import Parameters
 
@@ -110,7 +112,17 @@ class Model:
         Raises: BadData naming row, column, value and what is allowed.
         """
         inputs = np.asarray(self.transform.apply(rows, warnings), self.architecture.dtype)
-        return self.transform.outputs(self.forward(inputs))
+        return self.answers(self.forward(inputs))
+
+    def answers(self, outputs: NDArray[np.floating]) -> list[dict[str, Any]]:
+        """The network's outputs as predictions, read as its loss has them. Shapes: outputs (rows, outputs)."""
+        loss = self.loss
+        return self.transform.outputs(outputs, threshold=loss.threshold, scores=not loss.probabilities)
+
+    @property
+    def loss(self) -> type[Loss]:
+        """The loss that it was trained with."""
+        return LOSSES[name_of(self.architecture.loss)]
 
     def forward(self, inputs: NDArray[np.floating]) -> NDArray[np.floating]:
         """The network's outputs, in blocks of 256 rows as in evaluation, so that the bits are the evaluation's.

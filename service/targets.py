@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from service.datasets import ColumnKind, Label, Task, label_text, typed_label
 
+Predictions = list[dict[str, Any]]
+
 
 @dataclass(frozen=True)
 class TargetColumn:
@@ -72,24 +74,25 @@ class Target:
             out[...] = 0
             out[np.arange(len(answers[0])), answers[0]] = 1
 
-    def decode(self, outputs: NDArray[np.floating]) -> list[dict[str, Any]]:
+    def decode(self, outputs: NDArray[np.floating], *, threshold: float = 0.5, scores: bool = False) -> Predictions:
         """Predictions of the contract; what is not finite is null.
 
+        A single output above `threshold` says the second class; `scores` says that outputs are no probabilities.
         Shapes: outputs (rows, outputs).
         """
         with np.errstate(over="ignore", invalid="ignore"):
             found = outputs.astype(np.float64)
             if self.task == "regression":
                 return self._values(found * self.scale + self.shift)
-            return self._labels(found) if self.task == "multilabel" else self._classes(found)
+            return self._labels(found) if self.task == "multilabel" else self._classes(found, threshold, scores)
 
-    def _values(self, values: NDArray[np.float64]) -> list[dict[str, Any]]:
+    def _values(self, values: NDArray[np.float64]) -> Predictions:
         if len(self.columns) == 1:
             return [{"value": value} for value in _or_none(values[:, 0])]
         rows = zip(*(_or_none(column) for column in values.T), strict=True)
         return [{"values": dict(zip(self.names, row, strict=True))} for row in rows]
 
-    def _labels(self, outputs: NDArray[np.float64]) -> list[dict[str, Any]]:
+    def _labels(self, outputs: NDArray[np.float64]) -> Predictions:
         probable = [_or_none(column) for column in np.clip(outputs, 0, 1).T]
         return [
             {
@@ -104,15 +107,16 @@ class Target:
             for row in zip(*probable, strict=True)
         ]
 
-    def _classes(self, outputs: NDArray[np.float64]) -> list[dict[str, Any]]:
-        chosen = (outputs[:, 0] > 0.5).astype(np.int64) if self.outputs == 1 else outputs.argmax(axis=-1)
+    def _classes(self, outputs: NDArray[np.float64], threshold: float, scores: bool) -> Predictions:
+        chosen = (outputs[:, 0] > threshold).astype(np.int64) if self.outputs == 1 else outputs.argmax(axis=-1)
         finite: list[bool] = np.asarray(np.isfinite(outputs).all(axis=-1)).tolist()
         names = [label_text(label) for label in self.classes]
+        word, each = ("scores", as_scores(outputs)) if scores else ("probabilities", as_probabilities(outputs))
         return [
-            {"class": self.classes[number], "probabilities": dict(zip(names, row, strict=True))}
+            {"class": self.classes[number], word: dict(zip(names, row, strict=True))}
             if sound
-            else {"class": None, "probabilities": dict.fromkeys(names)}
-            for number, row, sound in zip(chosen.tolist(), as_probabilities(outputs).tolist(), finite, strict=True)
+            else {"class": None, word: dict.fromkeys(names)}
+            for number, row, sound in zip(chosen.tolist(), each.tolist(), finite, strict=True)
         ]
 
     @classmethod
@@ -125,6 +129,14 @@ class Target:
             for column in document["columns"]
         )
         return cls(document["task"], document["outputs"], columns)
+
+
+def as_scores(outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """A score for each class: a single output speaks for the second class and against the first.
+
+    Shapes: outputs (rows, outputs) → (rows, classes).
+    """
+    return np.concatenate((-outputs, outputs), axis=-1) if outputs.shape[-1] == 1 else outputs
 
 
 def as_probabilities(outputs: NDArray[np.float64]) -> NDArray[np.float64]:

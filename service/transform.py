@@ -72,12 +72,14 @@ class Transform:
                 )
         return out
 
-    def outputs(self, predictions: NDArray[np.floating]) -> list[dict[str, Any]]:
-        """A network's outputs as the contract's predictions.
+    def outputs(
+        self, predictions: NDArray[np.floating], *, threshold: float = 0.5, scores: bool = False
+    ) -> list[dict[str, Any]]:
+        """A network's outputs as the contract's predictions; what the loss says of them is as in `Target.decode`.
 
         Shapes: predictions (rows, outputs).
         """
-        return self.target.decode(predictions)
+        return self.target.decode(predictions, threshold=threshold, scores=scores)
 
     def to_json(self) -> dict[str, Any]:
         """The transform as plain JSON values."""

@@ -99,12 +99,12 @@ def _columns(client: Client, model: Model) -> Sequence[Column] | None:
 def _print(predictions: Sequence[Prediction]) -> None:
     from deltaq import console
 
-    if any(prediction.probabilities for prediction in predictions):
+    if predictions[0].probabilities or predictions[0].scores:
         console.table(
-            ("row", "class", "probability"),
+            ("row", "class", "probability" if predictions[0].probabilities else "score"),
             (
-                (number, prediction.label, prediction.probabilities.get(prediction.label))
-                for number, prediction in enumerate(predictions)
+                (number, one.label, (one.probabilities or one.scores).get(one.label))
+                for number, one in enumerate(predictions)
             ),
         )
     elif predictions[0].labels:

@@ -31,7 +31,7 @@ def export_model(model: Model) -> bytes:
     names = output_names([feature.name for feature in transform.features])
     graph = Graph([*(feature.name for feature in transform.features), *names.values()])
     x = encode(graph, transform.features, transform.precision)
-    decode(graph, forward(graph, x, model.parameters), transform.target, names)
+    decode(graph, forward(graph, x, model.parameters), transform.target, model.loss, names)
     metadata = {CARD: strict_json.encode(model.card)}
     made = graph.model(model.document["id"], model.document["fingerprint"]["deltaq"], metadata)
     return bytes(made.SerializeToString())

@@ -17,11 +17,12 @@ from service.datasets import label_text
 from service.onnx_export.graph import Graph, Tensor
 from service.onnx_export.inputs import TYPES
 from service.targets import Target, TargetColumn
+from workers.mlp.losses import Loss
 
-NAMES = ("value", "values", "label", "labels", "probabilities")
+NAMES = ("value", "values", "label", "labels", "probabilities", "scores")
 
 
-def decode(graph: Graph, outputs: Tensor, target: Target, names: Mapping[str, str]) -> None:
+def decode(graph: Graph, outputs: Tensor, target: Target, loss: type[Loss], names: Mapping[str, str]) -> None:
     """Declare what the target's predictions are made of. Shapes: outputs (rows, outputs)."""
     found = outputs.cast(np.float64)
     match target.task:
@@ -30,7 +31,7 @@ def decode(graph: Graph, outputs: Tensor, target: Target, names: Mapping[str, st
         case "multilabel":
             _labels(graph, found, target, names)
         case _:
-            _classes(graph, found, target, names)
+            _classes(graph, found, target, loss, names)
 
 
 def _values(graph: Graph, values: Tensor, target: Target, names: Mapping[str, str]) -> None:
@@ -48,10 +49,11 @@ def _labels(graph: Graph, outputs: Tensor, target: Target, names: Mapping[str, s
     graph.output(names["probabilities"], graph.op("Clip", outputs, 0.0, 1.0), count)
 
 
-def _classes(graph: Graph, outputs: Tensor, target: Target, names: Mapping[str, str]) -> None:
+def _classes(graph: Graph, outputs: Tensor, target: Target, loss: type[Loss], names: Mapping[str, str]) -> None:
     labels = graph.constant(label_table(target.columns))
-    graph.output(names["label"], graph.op("Gather", labels, _chosen(outputs, target.outputs)))
-    graph.output(names["probabilities"], _probabilities(graph, outputs, target.outputs), len(target.classes))
+    graph.output(names["label"], graph.op("Gather", labels, _chosen(outputs, target.outputs, loss.threshold)))
+    word, each = ("probabilities", _probabilities) if loss.probabilities else ("scores", _scores)
+    graph.output(names[word], each(graph, outputs, target.outputs), len(target.classes))
 
 
 def label_table(columns: tuple[TargetColumn, ...]) -> NDArray[Any]:
@@ -61,9 +63,9 @@ def label_table(columns: tuple[TargetColumn, ...]) -> NDArray[Any]:
     return np.array(labels, TYPES[kinds.pop()]) if len(kinds) == 1 else np.array([label_text(one) for one in labels])
 
 
-def _chosen(outputs: Tensor, units: int) -> Tensor:
+def _chosen(outputs: Tensor, units: int, threshold: float) -> Tensor:
     if units == 1:
-        return _flat((outputs > 0.5).cast(np.int64))
+        return _flat((outputs > threshold).cast(np.int64))
     return outputs.graph.op("ArgMax", outputs, dtype=np.int64, axis=1, keepdims=0)
 
 
@@ -75,6 +77,10 @@ def _probabilities(graph: Graph, outputs: Tensor, units: int) -> Tensor:
     total = graph.op("ReduceSum", inside, graph.constant(np.array([1])), keepdims=1)
     share = inside / graph.where(total > 0, total, graph.scalar(1, np.float64))
     return graph.where(total > 0, share, graph.constant(np.full((1, units), 1 / units)))
+
+
+def _scores(graph: Graph, outputs: Tensor, units: int) -> Tensor:
+    return graph.concat([-outputs, outputs]) if units == 1 else outputs
 
 
 def _flat(column: Tensor) -> Tensor:

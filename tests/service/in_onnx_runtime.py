@@ -89,9 +89,11 @@ def _labels_agree(found: dict[str, NDArray[Any]], expected: list[dict[str, Any]]
 
 
 def _classes_agree(found: dict[str, NDArray[Any]], expected: list[dict[str, Any]], texts: list[str]) -> None:
-    wanted = np.array([[prediction["probabilities"][text] for text in texts] for prediction in expected])
-    assert found["probabilities"].shape == wanted.shape
-    assert np.allclose(found["probabilities"], wanted, rtol=0, atol=TOLERANCE)
+    word = "scores" if "scores" in expected[0] else "probabilities"
+    wanted = np.array([[prediction[word][text] for text in texts] for prediction in expected])
+    assert list(found) == ["label", word]
+    assert found[word].shape == wanted.shape
+    assert np.allclose(found[word], wanted, rtol=0, atol=TOLERANCE)
     labels = found["label"].tolist()
     sure = np.ptp(np.sort(wanted, axis=-1)[:, -2:], axis=-1) > 2 * TOLERANCE
     for place in np.flatnonzero(sure):
