@@ -161,7 +161,7 @@ class Network:
         if classes and self.architecture.labels:
             mark_all_right(output.a, targets, samples, output.work)
         elif classes:
-            mark_right(output.a, targets, samples)
+            mark_right(output.a, targets, self._loss.threshold, samples)
         return sum_samples(samples, weights, classes)
 
     def _observed(self, buffers: Buffers, *, backward: bool) -> tuple[LayerSums, ...]:

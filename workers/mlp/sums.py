@@ -40,11 +40,11 @@ class BatchSums(NamedTuple):
         return self._replace(layers=layers)
 
 
-def mark_right(o: Array, y: Array, samples: SampleBuffers) -> None:
-    """Mark the samples whose class was found: the largest output's, and of one unit whether it is above one half."""
+def mark_right(o: Array, y: Array, threshold: float, samples: SampleBuffers) -> None:
+    """Mark the samples whose class was found: the largest output's, and of one unit by the loss's threshold."""
     answer, target = samples.answer, samples.target[(0,) * (o.ndim - y.ndim)]  # y may be shared by all networks
     if o.shape[-1] == 1:
-        np.greater(o[..., 0], 0.5, out=answer)
+        np.greater(o[..., 0], threshold, out=answer)
         np.greater(y[..., 0], 0.5, out=target)
     else:
         o.argmax(axis=-1, out=answer)
