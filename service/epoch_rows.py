@@ -4,23 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+from service.scoring import Scorer
 from service.spec import JobSpec
 from service.training_state import TrainingState
-from workers.mlp.sums import BatchSums
+from workers.evaluation import Evaluation
 
 
 def epoch_row(
-    spec: JobSpec, state: TrainingState, validation: BatchSums | None, samples_per_s: float | None
+    spec: JobSpec,
+    state: TrainingState,
+    validation: Evaluation | None,
+    scorer: Scorer | None,
+    samples_per_s: float | None,
 ) -> dict[str, Any]:
-    """The metrics of the epoch whose steps have just been made."""
-    classes = spec.data.task != "regression"
+    """The metrics of the epoch whose steps have just been made; `scorer` knows the validation part."""
     row: dict[str, Any] = {"epoch": state.epoch + 1, "train_loss": mean(state.loss, state.weight)}
-    if validation is not None:
-        row["validation_loss"] = mean(float(validation.loss), float(validation.weight))
-    if classes:
+    if spec.data.task in ("binary", "multiclass"):
         row["train_accuracy"] = mean(state.correct, state.weight)
-    if classes and validation is not None:
-        row["validation_accuracy"] = mean(float(validation.correct), float(validation.weight))
+    if validation is not None:
+        row["validation_loss"] = mean(float(validation.sums.loss), float(validation.sums.weight))
+        scores = {} if scorer is None else scorer.score(validation.outputs)
+        row |= {f"validation_{name}": value for name, value in scores.items()}
     row["learning_rate"] = spec.optimizer.learning_rate
     row["samples_per_s"] = samples_per_s
     return row

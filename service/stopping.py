@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from service.metrics import is_error
 from service.spec import EarlyStopping
 from service.training_state import TrainingState
 
@@ -14,12 +15,18 @@ def judge(stopping: EarlyStopping, state: TrainingState, row: Mapping[str, Any])
 
     Answers whether it is the best.
     """
-    value, best = float(row[stopping.metric]), state.best_value
-    gain = 0.0 if best is None else best - value if stopping.metric.endswith("loss") else value - best
-    if best is not None and not gain > stopping.min_delta:
+    value: float | None = row[stopping.metric]
+    if not _is_better(stopping, value, state.best_value):
         state.waited += 1
         if state.waited >= stopping.patience:
             state.stopped_by = "early_stopping"
         return False
     state.best_value, state.best_epoch, state.best_row, state.waited = value, row["epoch"], dict(row), 0
     return True
+
+
+def _is_better(stopping: EarlyStopping, value: float | None, best: float | None) -> bool:
+    if value is None or best is None:
+        return value is not None
+    gain = best - value if is_error(stopping.metric) else value - best
+    return gain > stopping.min_delta

@@ -19,6 +19,7 @@ from service.layer_figures import epoch_figures, signals
 from service.parameter_server import ParameterServer
 from service.rules import judge as judge_rules
 from service.rules import sentence
+from service.scoring import Scorer
 from service.spec import JobSpec
 from service.stopping import judge
 from service.training_state import TrainingState
@@ -47,10 +48,17 @@ class Training:
     """Runs one resolved spec on a parameter server, from any state to its end."""
 
     def __init__(
-        self, spec: JobSpec, server: ParameterServer, train_rows: int, batch_size: int, least_rows: int = 1
+        self,
+        spec: JobSpec,
+        server: ParameterServer,
+        train_rows: int,
+        batch_size: int,
+        least_rows: int = 1,
+        scorer: Scorer | None = None,  # of the validation part
     ) -> None:
         self.spec = spec
         self.server = server
+        self.scorer = scorer
         self.state = TrainingState(rules=[0] * len(spec.rules))
         self.best: NDArray[np.floating] | None = None  # the flat weights of the best epoch
         self.rows = train_rows
@@ -131,13 +139,13 @@ class Training:
 
     def _close_epoch(self) -> dict[str, Any]:
         self.check_finite()
-        evaluation = self.server.evaluate()
-        validation = None if evaluation is None else evaluation.sums
-        if validation is not None and not math.isfinite(validation.loss):
-            raise self._diverged(f"the validation loss became {validation.loss}")
+        validation = self.server.evaluate()
+        if validation is not None and not math.isfinite(validation.sums.loss):
+            raise self._diverged(f"the validation loss became {validation.sums.loss}")
         elapsed = time.monotonic() - self._epoch_started
-        row = epoch_row(self.spec, self.state, validation, self._samples / elapsed if elapsed > 0 else None)
-        predicted = () if validation is None else validation.layers
+        speed = self._samples / elapsed if elapsed > 0 else None
+        row = epoch_row(self.spec, self.state, validation, self.scorer, speed)
+        predicted = () if validation is None else validation.sums.layers
         row["layers"] = epoch_figures(self.state.figures, predicted, self.server.parameters)
         self.state.last_row = row
         stopping = self.spec.early_stopping

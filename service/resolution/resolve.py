@@ -75,7 +75,7 @@ def resolve(
         others = (columns_like(features, validation), columns_like(targets, validation))
         check_magnitudes(data, spec.network.precision, *others, task, VALIDATION_POINTER)
         validation_rows = validation.rows
-    check_stopping(spec, task, validation_rows)
+    check_stopping(spec, task, loss, validation_rows)
     network = resolve_network(spec.network, activation)
     batch_rows = train_rows if spec.batch_size == "full" else min(spec.batch_size, train_rows)
     shards = resolve_shards(spec, batch_rows)

@@ -1,26 +1,36 @@
-"""Whether what stops a training early can be watched."""
+"""What of a training can be watched, and whether what stops it early is of that."""
 
 from __future__ import annotations
 
 from service.datasets import Task
+from service.metrics import metric_names
 from service.resolution.refusal import refuse
 from service.spec import JobSpec
+from workers.mlp.choices import Choice, name_of
+from workers.mlp.losses import LOSSES
 
 
-def check_stopping(spec: JobSpec, task: Task, validation_rows: int) -> None:
+def watchable(task: Task, loss: Choice, validation_rows: int) -> list[str]:
+    """The metrics that each epoch's row has, the validation part's first."""
+    names = metric_names(task, probabilities=LOSSES[name_of(loss)].probabilities)
+    validation = [f"validation_{name}" for name in ("loss", *names)] if validation_rows else []
+    return [*validation, "train_loss", *(["train_accuracy"] if task in ("binary", "multiclass") else [])]
+
+
+def check_stopping(spec: JobSpec, task: Task, loss: Choice, validation_rows: int) -> None:
     """Hold what is watched against what there is to watch.
 
     Raises: InvalidSpec.
     """
     if spec.early_stopping is None:
         return
-    metric = spec.early_stopping.metric
-    allowed = [
-        f"{part}_{figure}"
-        for part in (("validation", "train") if validation_rows else ("train",))
-        for figure in (("loss",) if task == "regression" else ("loss", "accuracy"))
-    ]
-    if metric not in allowed:
-        no_part = metric.startswith("validation") and not validation_rows
-        detail = f"{metric!r} needs " + ("a validation part, and no row is in it" if no_part else "classes")
-        refuse("/early_stopping/metric", metric, detail, allowed)
+    metric, allowed = spec.early_stopping.metric, watchable(task, loss, validation_rows)
+    if metric in allowed:
+        return
+    if metric in watchable(task, loss, 1):
+        why = "needs a validation part, and no row is in it"
+    elif task == "multilabel" and metric == "train_accuracy":
+        why = "of several labels is not known before the end"
+    else:
+        why = f"is no metric of task {task!r} with loss {name_of(loss)!r}"
+    refuse("/early_stopping/metric", metric, f"{metric!r} {why}", allowed)
