@@ -52,9 +52,10 @@ def build_arrays(plan: Plan, artifacts: Artifacts, folder: str, cache: Path, che
     InvalidSpec when the data set has not what a given transform takes; StoreUnavailable.
     """
     check()
+    given = _given(plan)
     table = read_table(plan.dataset, artifacts, _names(plan))
     parts = split(plan, table)
-    transform = _given(plan) if plan.given is not None else _fit(plan, table, parts, check)
+    transform = _fit(plan, table, parts, check) if given is None else given
     sources = _sources(plan, table, parts, artifacts)
     cache.mkdir(mode=0o700, parents=True, exist_ok=True)
     _sweep(cache)
@@ -77,9 +78,10 @@ def _names(plan: Plan) -> list[str]:
     return [*columns, *(name for name in (data.sample_weight, data.order_by) if name is not None)]
 
 
-def _given(plan: Plan) -> Transform:
-    """The transform of a model, in the job's precision, where the data set has what it takes."""
-    assert plan.given is not None
+def _given(plan: Plan) -> Transform | None:
+    """The transform of a model, in the job's precision, where the data set has what it takes; None: it is fitted."""
+    if plan.given is None:
+        return None
     check_match(needs_of_model(plan.given), plan.spec.data.sample_weight, plan.dataset, "/dataset")
     return replace(plan.given, precision=plan.spec.network.precision, weight=plan.spec.data.sample_weight)
 
