@@ -19,6 +19,7 @@ from service.models import save_model
 from service.preparation import prepare
 from service.resolution import resolve
 from tests.api.asking import Claim, pointers, problem, strict
+from tests.service.in_onnx_runtime import run
 from workers import kernels
 from workers.mlp.initializers import initialize
 from workers.mlp.parameters import Parameters
@@ -89,6 +90,69 @@ def test_both_downloads_hold_the_same_arrays(client: httpx.Client, trained: Trai
         assert digest.hexdigest() == trained.parameters.sha256()
 
 
+def test_the_card_says_what_the_model_is_made_of(client: httpx.Client, trained: Trained, services: Services) -> None:
+    card = strict(client.get(f"/v1/models/{trained.id}/card").content)
+    data = Dataset.from_document(services.datasets.find("default", "colours"))
+    assert card["model"]["weights_sha256"] == trained.parameters.sha256()
+    assert {name: card["dataset"][name] for name in ("id", "name", "sha256", "rows")} == {
+        "id": data.id,
+        "name": "colours",
+        "sha256": hashlib.sha256(CSV).hexdigest(),
+        "rows": 60,
+    }
+    assert card["dataset"]["train_rows"] + card["dataset"]["validation_rows"] == 60
+    assert [one["column"] for one in card["takes"]] == ["x", "colour"]
+    assert card["takes"][1] == {"column": "colour", "inputs": 2, "allowed": ["green", "red"]}
+    assert card["gives"] == {"task": "binary", "targets": [{"column": "label", "classes": ["no", "yes"]}]}
+    assert card["network"]["parameters"] == sum(array.size for array in trained.arrays.values())
+    assert card["spec"] == client.get(f"/v1/jobs/{trained.job}").json()["spec"]
+    assert {"python", "deltaq", "numpy"} <= set(card["versions"])
+    assert (card["metrics"], card["fingerprint"]) == ({"train_loss": 0.5}, kernels.fingerprint())
+
+
+def test_the_onnx_download_predicts_from_raw_columns(client: httpx.Client, trained: Trained) -> None:
+    rows = [[1.5, "red"], [-2.0, "green"], [7.0, "red"]]
+    answer = client.get(f"/v1/models/{trained.id}/download", params={"format": "onnx"})
+    assert answer.headers["content-disposition"] == f'attachment; filename="{trained.id}.onnx"'
+    x, colour = (np.array(column).reshape(-1, 1) for column in zip(*rows, strict=True))
+    found = run(answer.content, {"x": x, "colour": colour.astype(object)})
+    expected = predict(client, trained.id, rows).json()["predictions"]
+    assert found["label"].tolist() == [one["class"] for one in expected]
+    probabilities = [list(one["probabilities"].values()) for one in expected]
+    assert np.allclose(found["probabilities"], probabilities, rtol=0, atol=1e-5)
+
+
+def test_a_step_is_explained_and_changes_nothing(client: httpx.Client, trained: Trained) -> None:
+    body = {"row": {"x": 1.5, "colour": "red"}, "target": "yes"}
+    found = strict(client.post(f"/v1/models/{trained.id}/explain-step", json=body).content)
+    assert (found["learning_rate"], found["target"], len(found["layers"])) == (0.1, [1.0], 3)
+    assert found["before"]["prediction"] == predict(client, trained.id, [[1.5, "red"]]).json()["predictions"][0]
+    assert found["after"]["output"] > found["before"]["output"]
+    first = found["layers"][0]
+    assert np.array_equal(np.array(first["before"]["W"], np.float32), trained.arrays["W1"])
+    again = client.post(f"/v1/models/{trained.id}/explain-step", json={**body, "learning_rate": 0}).json()
+    assert again["after"] == again["before"] == found["before"]
+
+
+BAD_STEPS: list[tuple[Any, str]] = [
+    ({"row": [1.5, "red"]}, "/target"),
+    ({"target": "yes"}, "/row"),
+    ({"row": [1.5, "red"], "target": "maybe"}, "/target"),
+    ({"row": ["x", "red"], "target": "yes"}, "/row/0"),
+    ({"row": [1.5], "target": "yes"}, "/row"),
+    ({"row": 5, "target": "yes"}, "/row"),
+    ({"row": [1.5, "red"], "target": "yes", "learning_rate": -1}, "/learning_rate"),
+    ({"row": [1.5, "red"], "target": "yes", "learning_rate": "fast"}, "/learning_rate"),
+    ({"row": [1.5, "red"], "target": "yes", "rate": 1}, "/rate"),
+]
+
+
+def test_a_step_that_cannot_be_explained_is_named(client: httpx.Client, trained: Trained) -> None:
+    for body, pointer in BAD_STEPS:
+        refused = problem(client.post(f"/v1/models/{trained.id}/explain-step", json=body), 422)
+        assert pointers(refused) == [pointer], body
+
+
 def predict(client: httpx.Client, model_id: str, rows: Any) -> httpx.Response:
     return client.post(f"/v1/models/{model_id}/predict", json={"rows": rows})
 
@@ -102,6 +166,15 @@ def test_rows_are_lists_or_objects(client: httpx.Client, trained: Trained) -> No
         assert sum(prediction["probabilities"].values()) == pytest.approx(1)
 
 
+def test_levels_that_were_not_in_the_data_are_taken_and_named(client: httpx.Client, trained: Trained) -> None:
+    rows = [[1.5, "red"], [1.5, "blue"], [1.5, "Red"], [1.5, "blue"]]
+    answer = strict(predict(client, trained.id, rows).content)
+    assert answer["predictions"][1] == answer["predictions"][2] != answer["predictions"][0]
+    (said,) = answer["warnings"]
+    assert said.startswith("column 'colour': 'blue', 'Red' (3 row(s)) was not in the training data")
+    assert strict(predict(client, trained.id, rows[:1]).content)["warnings"] == []
+
+
 def test_what_overflows_is_null(client: httpx.Client, trained: Trained) -> None:
     answer = predict(client, trained.id, [[1e308, "red"], [1e38, "red"], [0, "red"]])
     assert answer.status_code == 200
@@ -112,7 +185,7 @@ BAD_ROWS: list[tuple[Any, str]] = [
     ([[1.5]], "/rows/0"),
     ([[1.5, "red", 3]], "/rows/0"),
     ([[1.5, "red"], ["a", "red"]], "/rows/1/0"),
-    ([[1.5, "blue"]], "/rows/0/1"),
+    ([[1.5, 7]], "/rows/0/1"),
     ([[True, "red"]], "/rows/0/0"),
     ([[None, "red"]], "/rows/0/0"),
     ([[10**18, "red"], [[1], "red"]], "/rows/1/0"),
@@ -170,3 +243,5 @@ def test_the_model_outlives_its_data_set(client: httpx.Client, trained: Trained)
 def test_a_model_that_is_not_there_is_not_found(client: httpx.Client) -> None:
     problem(predict(client, UNKNOWN, [[1]]), 404)
     problem(client.get(f"/v1/models/{UNKNOWN}/download"), 404)
+    problem(client.get(f"/v1/models/{UNKNOWN}/card"), 404)
+    problem(client.post(f"/v1/models/{UNKNOWN}/explain-step", json={"row": [1], "target": 1}), 404)
