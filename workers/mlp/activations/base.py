@@ -30,6 +30,7 @@ class Activation(ABC):
     keeps_z: ClassVar[bool] = False
     hidden: ClassVar[bool] = True  # whether hidden layers may have it
     learned: ClassVar[tuple[str, ...]] = ()  # what each unit has to learn for it
+    initializer: ClassVar[str] = "glorot_uniform"  # what `auto` first weights are, in a network of it
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)

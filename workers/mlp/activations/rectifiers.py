@@ -166,6 +166,7 @@ class Selu(ExponentialLinear):
     """
 
     name = "selu"
+    initializer = "lecun_normal"
     above = 1.0507009873554804934193349852946
     depth = 1.0507009873554804934193349852946 * 1.6732632423543772848170429916717
 
