@@ -74,6 +74,18 @@ class Parameters:
             arrays |= {f"{name}{layer + 1}": array for name, array in sorted(self.others[layer].items())}
         return arrays
 
+    def trained_arrays(self) -> list[Array]:
+        """Return all that is trained, array by array, layer by layer."""
+        return [
+            array
+            for layer, shape in enumerate(self.architecture.layers)
+            for array in (
+                self.W[layer],
+                *self.b[layer : layer + 1],
+                *(self.others[layer][name] for name in shape.learned),
+            )
+        ]
+
     def by_layer(self) -> list[list[Array]]:
         """Return each layer's arrays."""
         return [

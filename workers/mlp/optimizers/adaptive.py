@@ -1,0 +1,120 @@
+"""Optimizers that scale each weight's step by the squares of its gradients. Know neither network nor data.
+
+Defaults, and the places of ε, are PyTorch's. t is the number of the step, from 1; nothing of it is carried.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from workers.mlp.arrays import Array, aligned
+from workers.mlp.optimizers.base import Optimizer, follow, per_network
+from workers.mlp.parameters import Parameters
+
+SHARE = {"least": 0, "below": 1}
+SMALL = {"above": 0, "most": 1}
+DECAY = {"least": 0, "most": 1e6}
+
+
+@dataclass(eq=False)
+class Adagrad(Optimizer):
+    """Steps shrink with the sum of all squares so far.
+
+        s ← s + g²;  p ← p − rate / (1 + (t − 1) · rate_decay) · g / (√s + ε)
+
+    Source: Duchi, Hazan and Singer, Adaptive subgradient methods (2011).
+    """
+
+    name = "adagrad"
+    default_rate = 0.01
+    state_arrays = 1
+
+    rate_decay: float = field(default=0.0, metadata=DECAY)
+    epsilon: float = field(default=1e-10, metadata=SMALL)
+    weight_decay: ArrayLike = field(default=0.0, metadata=DECAY)
+
+    def descend(self, p: Array, g: Array, state: list[Array], rate: ArrayLike, step: int) -> None:
+        """Follow g / √s."""
+        self.decay(p, g, self.weight_decay)
+        (squares,), scratch = state, self.scratch(p)
+        np.add(squares, np.multiply(g, g, out=scratch), out=squares)
+        np.add(np.sqrt(squares, out=scratch), p.dtype.type(self.epsilon), out=scratch)
+        np.divide(g, scratch, out=g)
+        self.take(p, g, np.asarray(rate) / (1 + (step - 1) * self.rate_decay))
+
+
+@dataclass(eq=False)
+class RMSprop(Optimizer):
+    """Steps shrink with a running mean of squares; centred, with the variance instead.
+
+        s ← α s + (1 − α) g²;  centred: m ← α m + (1 − α) g and s − m² for s
+        d = g / (√s + ε);  with momentum v ← momentum · v + d and v for d;  p ← p − rate · d
+
+    Source: Tieleman and Hinton, Lecture 6.5, RMSprop (2012); centred: Graves (2013).
+    """
+
+    name = "rmsprop"
+    default_rate = 0.01
+
+    alpha: float = field(default=0.99, metadata=SHARE)
+    epsilon: float = field(default=1e-8, metadata=SMALL)
+    centered: bool = False
+    momentum: ArrayLike = field(default=0.0, metadata=SHARE)
+    weight_decay: ArrayLike = field(default=0.0, metadata=DECAY)
+
+    def state(self, parameters: Parameters) -> list[Array]:
+        """Return the mean square, the mean if centred, the velocity if there is momentum."""
+        count = 1 + self.centered + bool(np.any(self.momentum))
+        return [aligned(parameters.trained.shape, parameters.flat.dtype) for _ in range(count)]
+
+    def descend(self, p: Array, g: Array, state: list[Array], rate: ArrayLike, step: int) -> None:
+        """Follow g / √s."""
+        self.decay(p, g, self.weight_decay)
+        square, scratch, spread = state[0], self.scratch(p), self.scratch(p, 1)
+        follow(square, np.multiply(g, g, out=scratch), self.alpha, scratch)
+        np.copyto(spread, square)
+        if self.centered:
+            follow(state[1], g, self.alpha, scratch)
+            np.subtract(spread, np.multiply(state[1], state[1], out=scratch), out=spread)
+        np.add(np.sqrt(spread, out=spread), p.dtype.type(self.epsilon), out=spread)
+        np.divide(g, spread, out=g)
+        if np.any(self.momentum):
+            velocity = state[-1]
+            np.multiply(velocity, per_network(self.momentum, p.dtype), out=velocity)
+            np.add(velocity, g, out=velocity)
+            np.copyto(g, velocity)
+        self.take(p, g, rate)
+
+
+@dataclass(eq=False)
+class Adadelta(Optimizer):
+    """Steps in the units of the weights: by the ratio of running means of squared steps and squared gradients.
+
+        s ← ρ s + (1 − ρ) g²;  d = √(u + ε) / √(s + ε) · g;  u ← ρ u + (1 − ρ) d²;  p ← p − rate · d
+
+    Source: Zeiler, ADADELTA: an adaptive learning rate method (2012).
+    """
+
+    name = "adadelta"
+    default_rate = 1.0
+    state_arrays = 2
+
+    rho: float = field(default=0.9, metadata=SHARE)
+    epsilon: float = field(default=1e-6, metadata=SMALL)
+    weight_decay: ArrayLike = field(default=0.0, metadata=DECAY)
+
+    def descend(self, p: Array, g: Array, state: list[Array], rate: ArrayLike, step: int) -> None:
+        """Follow d."""
+        self.decay(p, g, self.weight_decay)
+        (square, steps), scratch = state, self.scratch(p)
+        epsilon = p.dtype.type(self.epsilon)
+        follow(square, np.multiply(g, g, out=scratch), self.rho, scratch)
+        np.sqrt(np.add(square, epsilon, out=scratch), out=scratch)
+        np.divide(g, scratch, out=g)
+        np.sqrt(np.add(steps, epsilon, out=scratch), out=scratch)
+        np.multiply(g, scratch, out=g)
+        follow(steps, np.multiply(g, g, out=scratch), self.rho, scratch)
+        self.take(p, g, rate)

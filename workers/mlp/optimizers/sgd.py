@@ -1,0 +1,57 @@
+"""Gradient descent. Knows neither network nor data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from workers.mlp.arrays import Array, aligned
+from workers.mlp.optimizers.base import Optimizer, per_network
+from workers.mlp.parameters import Parameters
+
+
+@dataclass(eq=False)
+class SGD(Optimizer):
+    """Gradient descent with momentum, Nesterov and weight decay, as PyTorch's SGD has them (dampening 0).
+
+        g ← g + weight_decay · p
+        v ← momentum · v + g                          v begins as 0, so that the first step's is g
+        p ← p − rate · (v, or g + momentum · v with Nesterov; g without momentum)
+
+    Source: Sutskever et al., On the importance of initialization and momentum in deep learning (2013), as PyTorch does.
+    """
+
+    name = "sgd"
+
+    momentum: ArrayLike = field(default=0.0, metadata={"least": 0, "below": 1})
+    nesterov: bool = False
+    weight_decay: ArrayLike = field(default=0.0, metadata={"least": 0, "most": 1e6})
+
+    def __post_init__(self) -> None:
+        if self.nesterov and not np.all(self.momentum):
+            raise ValueError(f"nesterov with momentum: {self.momentum}; allowed: above 0")
+
+    def state(self, parameters: Parameters) -> list[Array]:
+        """Return the velocity; nothing without momentum."""
+        return [aligned(parameters.trained.shape, parameters.flat.dtype)] if np.any(self.momentum) else []
+
+    def descend(self, p: Array, g: Array, state: list[Array], rate: ArrayLike, step: int) -> None:
+        """Follow the gradient, or the velocity."""
+        self.decay(p, g, self.weight_decay)
+        if state:
+            self._follow_velocity(state[0], g)
+        self.take(p, g, rate)
+
+    def _follow_velocity(self, v: Array, g: Array) -> None:
+        """Take g into the velocity, and turn it into the direction of the step."""
+        momentum = per_network(self.momentum, g.dtype)
+        np.multiply(v, momentum, out=v)
+        np.add(v, g, out=v)
+        if not self.nesterov:
+            np.copyto(g, v)
+            return
+        scratch = self.scratch(g)
+        np.multiply(v, momentum, out=scratch)
+        np.add(g, scratch, out=g)
