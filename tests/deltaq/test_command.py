@@ -192,6 +192,27 @@ def test_a_table_without_rows_is_refused(
     assert "head.csv: no rows to predict" in err
 
 
+@pytest.mark.parametrize(
+    ("prediction", "shown"),
+    [
+        ({"values": {"a": 1.5, "b": None}}, ["ROW", "A", "B", "0", "1.5", "–"]),
+        ({"labels": {"wet": {"value": "yes", "probability": 0.75}}}, ["ROW", "WET", "0", "yes", "(0.75)"]),
+    ],
+)
+def test_predictions_of_several_targets_have_a_column_each(
+    command: Command, tmp_path: Path, prediction: dict[str, Any], shown: list[str]
+) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text('[[1, "Red"]]')
+    dataset = {"id": "ds-1", "columns": []}
+    answer = {"predictions": [prediction], "warnings": ["column 'colour': 'Red' is new"]}
+    with Scripted([says({"id": "model-1", "dataset_id": "ds-1"}), says(dataset), says(answer)]) as server:
+        code, out, err = command.run("predict", "model-1", str(path), DELTAQ_URL=server.url)
+    assert code == 0
+    assert out.split() == shown
+    assert "warning: column 'colour': 'Red' is new" in err
+
+
 def test_a_download_replaces_no_file_unasked(command: Command, tmp_path: Path) -> None:
     path = tmp_path / "mine.npz"
     path.write_text("mine")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deltaq.client import Client
-from deltaq.errors import InvalidInput
+from deltaq.errors import DataWarning, InvalidInput
 from deltaq.model import Model
 from tests.deltaq.scripted import Scripted, says
 
@@ -33,6 +33,26 @@ def test_a_label_finds_its_probability(classes: list[Any], texts: list[str]) -> 
         (prediction,) = client.model("model-1").predict([[1]])
     assert prediction.probabilities[prediction.label] == 0.75
     assert (list(prediction.probabilities), prediction.raw) == (classes or texts, answer)
+
+
+def test_what_the_service_warns_of_is_a_warning() -> None:
+    answer = {"predictions": [{"value": 1.5}], "warnings": ["column 'colour': 'Red' …"]}
+    with (
+        Scripted([says(MODEL), says(answer)]) as server,
+        Client(server.url) as client,
+        pytest.warns(DataWarning, match="column 'colour': 'Red'"),
+    ):
+        (prediction,) = client.model("model-1").predict([[1, "Red"]])
+    assert prediction.value == 1.5
+
+
+def test_several_targets_are_read_by_column() -> None:
+    values, labels = {"a": 1.5, "b": None}, {"wet": {"value": True, "probability": 0.75}}
+    answers = [says(MODEL), says({"predictions": [{"values": values}, {"labels": labels}]})]
+    with Scripted(answers) as server, Client(server.url) as client:
+        first, second = client.model("model-1").predict([[1], [2]])
+    assert (first.values, first.labels) == (values, {})
+    assert (second.labels["wet"].value, second.labels["wet"].probability) == (True, 0.75)
 
 
 def download(to: Path, **options: Any) -> Path:

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.errors import IdempotencyConflict, InUse, UnknownDataset
+from service.errors import IdempotencyConflict, InUse, UnknownDataset, UnusableData
 from service.ids import new_id
 from service.jobs import JobStatus
 from service.spec import JobSpec
-from tests.service.rooms import Rooms
+from tests.service.rooms import Identity, Rooms
 
 
 def test_fifty_posts_of_one_key_make_one_job(rooms: Rooms) -> None:
@@ -79,6 +79,37 @@ def test_a_data_set_in_use_stays_and_the_end_lets_it_go(rooms: Rooms, status: Jo
     if status is JobStatus.RUNNING:
         rooms.queue.release(lease, "cancelled")
     rooms.datasets.delete("ada", rooms.dataset.id)
+
+
+@pytest.mark.parametrize("end", ["cancel", "succeed", "fail"])
+def test_so_does_the_data_set_that_a_job_validates_on(rooms: Rooms, end: str) -> None:
+    other = rooms.add_dataset("other")
+    job, _ = rooms.jobs.accept("ada", JobSpec(dataset=rooms.dataset.id), rooms.dataset, validation=other)
+    with pytest.raises(InUse, match=job.id):
+        rooms.datasets.delete("ada", other.id)
+    if end == "cancel":
+        rooms.jobs.request("ada", job.id, "cancel")
+    elif end == "succeed":
+        rooms.queue.succeed(rooms.claim().lease, {"model_id": "model-1"}, {"id": "model-1"})
+    else:
+        rooms.queue.fail(rooms.claim().lease, UnusableData("all weigh 0"))
+        rooms.jobs.retry("ada", job.id, "start")
+        with pytest.raises(InUse, match=job.id):
+            rooms.datasets.delete("ada", other.id)
+        rooms.jobs.request("ada", job.id, "cancel")
+    rooms.datasets.delete("ada", other.id)
+    if end != "succeed":
+        with pytest.raises(UnknownDataset, match=r"data\.validation_dataset") as refused:
+            rooms.jobs.retry("ada", job.id, "start")
+        assert refused.value.errors[0].pointer == "/data/validation_dataset"
+
+
+def test_a_data_set_to_validate_on_must_be_there_and_ones_own(rooms: Rooms) -> None:
+    for other in (Identity(new_id("ds")), rooms.add_dataset("theirs", tenant="bob")):
+        with pytest.raises(UnknownDataset, match=other.id) as refused:
+            rooms.jobs.accept("ada", JobSpec(dataset=rooms.dataset.id), rooms.dataset, validation=other)
+        assert refused.value.errors[0].pointer == "/data/validation_dataset"
+    assert rooms.jobs.list("ada").items == []
 
 
 def test_nothing_old_ever_trains_on_new_bytes(rooms: Rooms) -> None:
