@@ -34,6 +34,7 @@ class Column:
     missing: int = 0
     distinct: int = 0
     levels: tuple[Label, ...] | None = None  # numbers by value, text by code point; None: too many to be classes
+    rarest: int = 0  # rows of the level that has the fewest; 0: not counted
     whole: bool = False  # every value is a whole number
     minimum: float | None = None  # of numbers
     maximum: float | None = None

@@ -96,8 +96,10 @@ def _describe_column(
 def _with_levels(column: Column, values: pa.ChunkedArray[Any], *, is_target: bool) -> Column:
     most = MAX_LEVELS if column.categorical or is_target else MAX_OTHER_LEVELS
     if column.distinct <= most:
-        levels: list[Any] = pc.unique(values.drop_null()).to_pylist()
-        return replace(column, levels=tuple(sorted(levels)))
+        counted = pc.value_counts(values.drop_null())
+        levels: list[Any] = counted.field("values").to_pylist()
+        rarest = pc.min(counted.field("counts")).as_py() or 0
+        return replace(column, levels=tuple(sorted(levels)), rarest=rarest)
     if column.categorical:
         _refuse_levels(column, values)
     return column

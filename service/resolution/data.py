@@ -33,6 +33,9 @@ def resolve_data(
     if data.scale_target == "standard" and task != "regression":
         refuse("/data/scale_target", "standard", f"classes are not scaled (task {task!r})", ["auto", "none"])
     by_task = "standard" if task == "regression" else "none"
+    stratify = _strata_possible(data, task) if data.stratify is None else data.stratify
+    if stratify:
+        _check_folds_of_classes(data, targets[0])
     return data.model_copy(
         update={
             "target": tuple(target.name for target in targets) if len(targets) > 1 else targets[0].name,
@@ -41,7 +44,7 @@ def resolve_data(
             "scale_target": by_task if data.scale_target == "auto" else data.scale_target,
             "validation_fraction": _fraction(data, dataset),
             "validation_dataset": None if validation is None else validation.id,
-            "stratify": _strata_possible(data, task) if data.stratify is None else data.stratify,
+            "stratify": stratify,
         }
     )
 
@@ -68,6 +71,14 @@ def _check_split(data: DataSpec, dataset: Dataset) -> None:
         refuse("/data/order_by", data.order_by, detail, [None])
     if data.folds is not None and data.folds > dataset.rows:
         refuse("/data/folds", data.folds, f"the data set has {dataset.rows} row(s)", f"2 to {dataset.rows}")
+
+
+def _check_folds_of_classes(data: DataSpec, target: Column) -> None:
+    """With strata each fold has rows of each class."""
+    if data.folds is not None and 0 < target.rarest < data.folds:
+        detail = f"a class of target {target.name!r} has {target.rarest} row(s), and each fold takes one at least"
+        few = f"2 to {target.rarest}, or " if target.rarest >= 2 else ""
+        refuse("/data/folds", data.folds, detail, f"{few}data.stratify false")
 
 
 def _check_order(data: DataSpec, dataset: Dataset) -> None:

@@ -28,7 +28,7 @@ class DataSpec(Spec):
     split_seed: Seed = 0
     stratify: bool | None = None  # None: true for classes that are drawn
     order_by: Name | None = None  # the last rows by this column validate
-    folds: Annotated[int, Field(ge=2, le=100)] | None = None
+    folds: Annotated[int, Field(ge=2, le=50)] | None = None  # networks that are each validated on one part
     missing: Literal["refuse", "mean", "median", "indicator"] = "refuse"
     sample_weight: Name | None = None
     class_weight: Literal["balanced"] | ClassWeights | None = None

@@ -23,9 +23,9 @@ def test_an_upload_is_a_data_set(data_room: DataRoom) -> None:
     assert dataset.task == "binary"
     assert dataset.classes == ("no", "yes")
     assert dataset.columns == (
-        Column("x", "numeric", "float", missing=1, distinct=2, levels=(1.5, 3.0), minimum=1.5, maximum=3.0),
-        Column("kind", "categorical", "text", missing=1, distinct=2, levels=("blue", "red")),
-        Column("y", "categorical", "text", distinct=2, levels=("no", "yes")),
+        Column("x", "numeric", "float", missing=1, distinct=2, levels=(1.5, 3.0), rarest=1, minimum=1.5, maximum=3.0),
+        Column("kind", "categorical", "text", missing=1, distinct=2, levels=("blue", "red"), rarest=1),
+        Column("y", "categorical", "text", distinct=2, levels=("no", "yes"), rarest=1),
     )
     assert Dataset.from_document(data_room.records.find(data_room.tenant, "flowers in May")) == dataset
     assert preview(dataset, data_room.artifacts, rows=2) == {

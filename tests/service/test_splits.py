@@ -217,6 +217,12 @@ class TestFolds:
         assert refused(dataset, folds=4, validation_fraction=0.1)[0] == "/data/validation_fraction"
         assert refused(dataset, folds=31)[0] == "/data/folds"
 
+    def test_a_class_with_fewer_rows_than_folds_is_refused_unless_folds_are_drawn_without_strata(self) -> None:
+        dataset = table_dataset({"x": range(30), "y": [row // 3 == 0 for row in range(30)]})
+        assert resolved(dataset, folds=3).spec.data.stratify
+        assert refused(dataset, folds=4)[0] == "/data/folds"
+        assert resolved(dataset, folds=4, stratify=False).spec.data.folds == 4
+
 
 class TestPlan:
     DATASET = table_dataset(
