@@ -27,17 +27,21 @@ class Schema:
     node: Node
     document: Node
 
-    def at(self, path: Iterable[int | str]) -> Schema | None:
-        """Return what is said of the place that this path leads to, if anything is."""
+    def at(self, path: Iterable[int | str], value: Any = None) -> Schema | None:
+        """Return what is said of the place that this path leads to, if anything is.
+
+        `value` is what was given here: of a union of objects those members count whose constants are its own.
+        """
         here: Schema | None = self
         for part in path:
-            here = None if here is None else here._below(part)
-        return here
+            here = None if here is None else here._like(value)._below(part)
+            value = _within(value, part)
+        return None if here is None else here._like(value)
 
     @property
     def fields(self) -> list[str]:
         """The fields that an object here may have."""
-        return [name for choice in self._choices() for name in choice.get("properties", ())]
+        return list(dict.fromkeys(name for choice in self._choices() for name in choice.get("properties", ())))
 
     @property
     def keys(self) -> Schema:
@@ -51,17 +55,25 @@ class Schema:
 
     def words(self) -> list[Any]:
         """Say what is allowed here: words, or the values themselves where they can be counted. Null stays unsaid."""
-        return [word for choice in self._choices() for word in _words(choice)]
+        return list(dict.fromkeys(word for choice in self._choices() for word in _words(choice)))
 
     def _choices(self) -> Iterator[Node]:
         """Yield the members of a union, and theirs."""
         node = self.node
         if "$ref" in node:
             node = self._referred(node["$ref"])
-        for member in node.get("anyOf", ()):
-            yield from Schema(member, self.document)._choices()
-        if "anyOf" not in node:
+        members = node.get("anyOf", node.get("oneOf"))
+        if members is None:
             yield node
+        for member in members or ():
+            yield from Schema(member, self.document)._choices()
+
+    def _like(self, value: Any) -> Schema:
+        """Leave out the objects of a union that this value is none of, if that leaves any."""
+        choices = list(self._choices())
+        like = [choice for choice in choices if _has_constants(value, choice)]
+        narrowed = isinstance(value, Mapping) and 0 < len(like) < len(choices)
+        return Schema({"anyOf": like}, self.document) if narrowed else self
 
     def _referred(self, reference: str) -> Node:
         node = self.document
@@ -70,16 +82,31 @@ class Schema:
         return node
 
     def _below(self, part: int | str) -> Schema | None:
-        for choice in self._choices():
-            if isinstance(part, int):
-                found = choice.get("items")
-            else:
-                patterns = choice.get("patternProperties", {}).values()
-                others = next(iter(patterns), choice.get("additionalProperties"))
-                found = choice.get("properties", {}).get(part, others)
-            if isinstance(found, Mapping):
-                return Schema(found, self.document)
+        found = [node for choice in self._choices() if isinstance(node := _child(choice, part), Mapping)]
+        return Schema(found[0] if len(found) == 1 else {"anyOf": found}, self.document) if found else None
+
+
+def _child(node: Node, part: int | str) -> Any:
+    if isinstance(part, int):
+        return node.get("items")
+    patterns = node.get("patternProperties", {}).values()
+    return node.get("properties", {}).get(part, next(iter(patterns), node.get("additionalProperties")))
+
+
+def _within(value: Any, part: int | str) -> Any:
+    try:
+        return value[part]
+    except (KeyError, IndexError, TypeError):
         return None
+
+
+def _has_constants(value: Any, node: Node) -> bool:
+    """Whether it is an object that has all that this one says is constant."""
+    if not isinstance(value, Mapping) or node.get("type") != "object":
+        return False
+    fields = node.get("properties", {}).items()
+    constants = [(name, field.get("enum", [field["const"]] if "const" in field else None)) for name, field in fields]
+    return all(value.get(name) in allowed for name, allowed in constants if allowed is not None and name in value)
 
 
 def _words(node: Node) -> list[Any]:

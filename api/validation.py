@@ -48,20 +48,20 @@ def _field_error(error: Any, body: Any, schemas: Mapping[str, Schema]) -> FieldE
     pointer, value = json_pointer(parts), None if missing else error["input"]
     root = schemas.get(source)
     if error["type"] == "extra_forbidden":
-        around = root and root.at(parts[:-1])
+        around = root and root.at(parts[:-1], body if source == "body" else None)
         return FieldError(pointer, value, "there is no such field", around.fields if around else [])
     is_key = location[-1:] == [_KEY]
-    allowed = _allowed(root, parts, is_key=is_key)
+    allowed = _allowed(root, parts, body if source == "body" else None, is_key=is_key)
     if not allowed:
         allowed = [str(error["msg"]).removeprefix("Input should be ").removeprefix("Value error, ")]
     detail = "this is required" if missing else f"{'as a key it ' if is_key else ''}should be {_listed(allowed)}"
     return FieldError(pointer, value, detail, allowed if len(allowed) > 1 else allowed[0])
 
 
-def _allowed(root: Schema | None, parts: Location, *, is_key: bool) -> list[Any]:
+def _allowed(root: Schema | None, parts: Location, body: Any, *, is_key: bool) -> list[Any]:
     if root is None:
         return []
-    here = root.at(parts[:-1] if is_key else parts)
+    here = root.at(parts[:-1] if is_key else parts, body)
     if here is None:
         return []
     return (here.keys if is_key else here).words()

@@ -8,23 +8,28 @@ from typing import Final
 from service.datasets import Column, Task
 from service.resolution.refusal import refuse
 from service.spec import HiddenLayer, JobSpec, NetworkSpec
+from workers.mlp import losses
+from workers.mlp.activations import Activation, find_activation
 from workers.mlp.architecture import Architecture, LayerShape
-from workers.mlp.losses import allowed_activations
+from workers.mlp.choices import Choice, name_of
 
-LOSSES: Final[dict[Task, tuple[str, ...]]] = {  # the first is `auto`
-    "regression": ("squared_error",),
-    "binary": ("log_loss", "cross_entropy", "squared_error"),
-    "multiclass": ("cross_entropy", "log_loss", "squared_error"),
-    "multilabel": ("log_loss",),
+AUTO: Final[dict[Task, str]] = {
+    "regression": "squared_error",
+    "binary": "log_loss",
+    "multiclass": "cross_entropy",
+    "multilabel": "log_loss",
+}
+LOSSES: Final = {  # of each task; the first is `auto`
+    task: (auto, *(name for name, kind in losses.LOSSES.items() if task in kind.outputs and name != auto))
+    for task, auto in AUTO.items()
 }
 
 
-def output_units(task: Task, loss: str, activation: str, targets: Sequence[Column]) -> int:
+def output_units(task: Task, loss: Choice, activation: Choice, targets: Sequence[Column]) -> int:
     """One unit for each value or label, or for the second of two classes; a distribution has a unit for each class."""
     if task in ("regression", "multilabel"):
         return len(targets)
-    distribution = loss == "cross_entropy" or activation == "softmax"
-    return 1 if task == "binary" and not distribution else targets[0].distinct
+    return 1 if task == "binary" and losses.minimum_outputs(loss, activation) == 1 else targets[0].distinct
 
 
 def feature_width(column: Column, missing: str) -> int:
@@ -32,7 +37,7 @@ def feature_width(column: Column, missing: str) -> int:
     return (column.distinct if column.categorical else 1) + (missing == "indicator" and column.missing > 0)
 
 
-def resolve_loss(spec: JobSpec, task: Task) -> str:
+def resolve_loss(spec: JobSpec, task: Task) -> Choice:
     """The loss that is asked for, or the task's own.
 
     Raises: InvalidSpec.
@@ -40,46 +45,58 @@ def resolve_loss(spec: JobSpec, task: Task) -> str:
     allowed = LOSSES[task]
     if spec.loss == "auto":
         return allowed[0]
-    if spec.loss not in allowed:
-        refuse("/loss", spec.loss, f"loss {spec.loss!r} does not fit task {task!r}", ["auto", *allowed])
+    name = name_of(spec.loss)
+    if name not in allowed:
+        refuse("/loss", spec.loss, f"loss {name!r} does not fit task {task!r}", ["auto", *allowed])
     return spec.loss
 
 
-def resolve_output_activation(spec: JobSpec, task: Task) -> str:
-    """Of the task, unless the loss says how many units there are and what they hold.
+def resolve_output_activation(spec: JobSpec, loss: Choice, task: Task) -> Choice:
+    """The output activation that is asked for, or the loss's own for the task.
 
     Raises: InvalidSpec.
     """
     given = spec.network.output_activation
-    if given == "softmax" and task == "multilabel":
+    if name_of(given) == "softmax" and task == "multilabel":
         detail = "output activation 'softmax' makes the labels exclude each other"
         refuse("/network/output_activation", given, detail, ["auto", "sigmoid"])
-    if given != "auto":
-        return given
-    if task in ("regression", "multilabel"):
-        return "identity" if task == "regression" else "sigmoid"
-    by_loss = {"cross_entropy": "softmax", "log_loss": "sigmoid"}
-    return by_loss.get(spec.loss, "sigmoid" if task == "binary" else "softmax")
+    return losses.LOSSES[name_of(loss)].outputs[task] if given == "auto" else given
 
 
-def check_output(loss: str, activation: str, outputs: int) -> None:
+def check_output(loss: Choice, activation: Choice, outputs: int) -> None:
     """Hold the output's activation against the loss.
 
     Raises: InvalidSpec.
     """
-    allowed = [name for name in allowed_activations(loss) if outputs > 1 or name != "softmax"]
-    if activation not in allowed:
-        why = " over one unit is constant; it" if activation == "softmax" and outputs == 1 else ""
-        detail = f"output activation {activation!r}{why} does not go with loss {loss!r}"
-        refuse("/network/output_activation", activation, detail, ["auto", *allowed])
+    kind, output = losses.LOSSES[name_of(loss)], find_activation(activation)
+    constant = output.name == "softmax" and outputs == 1
+    if kind.takes(output) and not constant:
+        return
+    taken = losses.allowed_activations(loss)
+    allowed = [name for name in taken if name != output.name and (outputs > 1 or name != "softmax")]
+    detail = f"output activation {output.name!r}{_why_not(kind, output, constant)} does not go with loss {kind.name!r}"
+    refuse("/network/output_activation", activation, detail, ["auto", *allowed])
 
 
-def resolve_network(network: NetworkSpec, activation: str) -> NetworkSpec:
-    """The network with all that its own layers leave open named, and the output's activation."""
+def _why_not(kind: type[losses.Loss], output: Activation, constant: bool) -> str:
+    if constant:
+        return " over one unit is constant; it"
+    if output.learned:
+        return f" has a {' and a '.join(output.learned)} of its own to learn; it"
+    outside = not output.image.within(kind.domain)
+    return f" puts out numbers in {output.image}, which leave {kind.domain}; it" if outside else ""
+
+
+def resolve_network(network: NetworkSpec, activation: Choice) -> NetworkSpec:
+    """The network with all that its own layers leave open named, the output's activation, and the first weights'."""
     hidden = tuple(
         resolve_layer(network, layer) if isinstance(layer, HiddenLayer) else layer for layer in network.hidden
     )
-    return network.model_copy(update={"hidden": hidden, "output_activation": activation})
+    initializer = network.initializer
+    if initializer == "auto":
+        initializer = find_activation(network.activation).initializer
+    update = {"hidden": hidden, "output_activation": activation, "initializer": initializer}
+    return network.model_copy(update=update)
 
 
 def resolve_layer(network: NetworkSpec, layer: HiddenLayer | int) -> HiddenLayer:
@@ -95,6 +112,13 @@ def without_effect(network: NetworkSpec) -> str | None:
     if network.hidden or not asked:
         return None
     return f"network.{' and network.'.join(asked)}: there is no hidden layer, so this has no effect"
+
+
+def alike_warning(network: NetworkSpec) -> str | None:
+    """A warning where all units of a hidden layer begin as the same one, and stay it."""
+    if not network.hidden or name_of(network.initializer) != "zeros":
+        return None
+    return "network.initializer: with 'zeros' the units of a hidden layer learn nothing, or all of them the same"
 
 
 def build_architecture(spec: JobSpec, inputs: int, outputs: int) -> Architecture:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from service.datasets import Dataset, choice_warning, constant_warning
 from service.job_memory import runner_bytes
-from service.partition import part_rows
+from service.partition import fold_rows, part_rows
 from service.resolution.columns import check_magnitudes, choose_features, choose_targets, choose_task
 from service.resolution.data import resolve_data, split_warnings
 from service.resolution.matching import check_match, columns_like, needs_of_job, needs_of_model
 from service.resolution.network import (
+    alike_warning,
     build_architecture,
     check_output,
     feature_width,
@@ -21,7 +22,8 @@ from service.resolution.network import (
     without_effect,
 )
 from service.resolution.optimizer import resolve_optimizer
-from service.resolution.stopping import check_stopping
+from service.resolution.rules import check_rules
+from service.resolution.stopping import check_stopping, watchable
 from service.resolution.warm_start import Start, check_shape, continue_spec, with_known_classes
 from service.resolution.weights import check_weights
 from service.resolution.workers import check_rows, least_rows, resolve_shards, resolve_workers, rows_left_out
@@ -46,6 +48,12 @@ class Resolution:
     memory_bytes: int  # what one worker needs beside the interpreter
     warnings: list[str]
 
+    @property
+    def batch_size(self) -> int:
+        """The rows of a mini-batch, but for an epoch's last."""
+        given = self.spec.batch_size
+        return self.train_rows if given == "full" else given
+
 
 def resolve(
     spec: JobSpec, dataset: Dataset, validation: Dataset | None = None, start: Start | None = None
@@ -64,11 +72,15 @@ def resolve(
     features = choose_features(spec.data, dataset, targets)
     task = choose_task(spec.data, targets)
     check_weights(spec.data, dataset, targets, task)
-    loss, activation = resolve_loss(spec, task), resolve_output_activation(spec, task)
+    loss = resolve_loss(spec, task)
+    activation = resolve_output_activation(spec, loss, task)
     outputs = output_units(task, loss, activation, targets)
     check_output(loss, activation, outputs)
     data = resolve_data(spec.data, dataset, features, targets, task, validation)
     train_rows, validation_rows = part_rows(dataset.rows, data, targets[0].distinct)
+    fewest = train_rows  # that train a network
+    if data.folds is not None:
+        fewest, validation_rows = fold_rows(train_rows, data.folds, 0)
     check_magnitudes(data, spec.network.precision, features, targets, task)
     if validation is not None:
         check_match(needs_of_job(data, features, targets, task), data.sample_weight, validation, VALIDATION_POINTER)
@@ -76,8 +88,9 @@ def resolve(
         check_magnitudes(data, spec.network.precision, *others, task, VALIDATION_POINTER)
         validation_rows = validation.rows
     check_stopping(spec, task, loss, validation_rows)
+    watched = watchable(task, loss, validation_rows)
     network = resolve_network(spec.network, activation)
-    batch_rows = train_rows if spec.batch_size == "full" else min(spec.batch_size, train_rows)
+    batch_rows = fewest if spec.batch_size == "full" else min(spec.batch_size, fewest)
     shards = resolve_shards(spec, batch_rows)
     workers, clamped = resolve_workers(spec.workers, shards)
     resolved = spec.model_copy(
@@ -86,7 +99,7 @@ def resolve(
             "data": data,
             "network": network,
             "loss": loss,
-            "optimizer": resolve_optimizer(spec, task),
+            "optimizer": resolve_optimizer(spec, task, watched),
             "shards": shards,
             "workers": workers,
         }
@@ -97,6 +110,7 @@ def resolve(
     architecture = build_architecture(resolved, inputs, outputs)
     if start is not None:
         check_shape(architecture, start)
+    check_rules(spec, watched, architecture)
     least = least_rows(architecture, shards)
     check_rows(spec, shards, batch_rows, least)
     chosen = [choice_warning(target, task) for target in targets] if spec.data.task == "auto" else []
@@ -117,7 +131,8 @@ def resolve(
                 *split_warnings(data, dataset, features),
                 constant_warning(features),
                 without_effect(network),
-                rows_left_out(train_rows, batch_rows, least),
+                alike_warning(network),
+                rows_left_out(train_rows, batch_rows if fewest == train_rows else spec.batch_size, least),
                 clamped,
             )
             if warning

@@ -35,7 +35,7 @@ class JobSpec(Spec):
     dataset: Name
     data: DataSpec = DataSpec()
     network: NetworkSpec = NetworkSpec()
-    loss: Literal["auto"] | Loss = "auto"
+    loss: Loss = "auto"
     optimizer: OptimizerSpec = OptimizerSpec()
     epochs: Annotated[int, Field(ge=1, le=1_000_000)] = 20
     batch_size: Annotated[int, Field(ge=1, le=16_777_216)] | Literal["full"] = 32

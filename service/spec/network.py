@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from service.spec.base import Spec
+from service.spec.choices import one_of
+from workers.mlp.activations import ACTIVATIONS
+from workers.mlp.choices import Choice
+from workers.mlp.initializers import INITIALIZERS
+from workers.mlp.losses import LOSSES
 
-Activation = Literal["identity", "sigmoid", "tanh", "relu", "softmax"]
-HiddenActivation = Literal["identity", "sigmoid", "tanh", "relu"]
-Loss = Literal["squared_error", "log_loss", "cross_entropy"]
+HIDDEN: Final = {name: kind for name, kind in ACTIVATIONS.items() if kind.hidden}
+
+HiddenActivation = Annotated[Choice, one_of("HiddenActivation", HIDDEN)]
+OutputActivation = Annotated[Choice, one_of("OutputActivation", ACTIVATIONS, ["auto"])]
+Loss = Annotated[Choice, one_of("Loss", LOSSES, ["auto"])]
+InitializerChoice = Annotated[Choice, one_of("Initializer", INITIALIZERS, ["auto"])]
 Precision = Literal["float32", "float64"]
 
 Units = Annotated[int, Field(ge=1, le=65_536)]
@@ -32,8 +40,9 @@ class NetworkSpec(Spec):
 
     hidden: Annotated[tuple[Units | HiddenLayer, ...], Field(strict=False, max_length=64, fail_fast=True)] = (64,)
     activation: HiddenActivation = "relu"
-    output_activation: Literal["auto"] | Activation = "auto"
+    output_activation: OutputActivation = "auto"
     bias: bool = True
+    initializer: InitializerChoice = "auto"
     precision: Precision = "float32"
     dropout: Rate = 0.0  # of each hidden layer's units
     input_dropout: Rate = 0.0

@@ -11,6 +11,9 @@ from api.allowed import Schema
 from api.validation import dotted, field_errors, json_pointer
 from service.errors import FieldError
 from service.spec import JobSpec
+from workers.mlp.activations import ACTIVATIONS
+from workers.mlp.initializers import INITIALIZERS
+from workers.mlp.losses import LOSSES
 
 _DOCUMENT = JobSpec.model_json_schema()
 SCHEMAS = {"body": Schema(_DOCUMENT, _DOCUMENT)}
@@ -37,12 +40,67 @@ def test_an_unknown_field_deep_inside_is_named_with_its_neighbours() -> None:
 
 
 def test_a_choice_is_named_with_its_members() -> None:
-    assert refused(network={"activation": "gelu"})["/network/activation"].allowed == [
-        "identity",
-        "sigmoid",
-        "tanh",
-        "relu",
-    ]
+    allowed = refused(network={"activation": "softmax"})["/network/activation"].allowed
+    assert set(allowed) == {*(name for name, kind in ACTIVATIONS.items() if kind.hidden), "an object"}
+    assert set(refused(loss="l2")["/loss"].allowed) == {"auto", *LOSSES, "an object"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "pointer", "value", "allowed"),
+    [
+        (
+            {"network": {"activation": {"name": "elu", "alpha": -1}}},
+            *("/network/activation/alpha", -1, "a number of more than 0 and at most 100"),
+        ),
+        ({"network": {"activation": {"name": "elu", "beta": 1}}}, "/network/activation/beta", 1, ["name", "alpha"]),
+        ({"network": {"activation": {"name": "relu", "alpha": 1}}}, "/network/activation/alpha", 1, ["name"]),
+        (
+            {"network": {"hidden": [{"units": 3, "activation": {"name": "prelu", "slope": 3}}]}},
+            *("/network/hidden/0/activation/slope", 3, "a number from -1 to 1"),
+        ),
+        (
+            {"network": {"output_activation": {"name": "gelu", "approximate": "erf"}}},
+            *("/network/output_activation/approximate", "erf", ["none", "tanh"]),
+        ),
+        ({"loss": {"name": "huber", "delta": "1"}}, "/loss/delta", "1", "a number of more than 0 and at most 1000000"),
+        ({"loss": {"name": "focal", "alpha": 1}}, "/loss/alpha", 1, "a number of more than 0 and less than 1"),
+    ],
+)
+def test_the_fields_of_a_choice_are_those_of_its_name(
+    fields: dict[str, Any], pointer: str, value: Any, allowed: Any
+) -> None:
+    (error,) = refused(**fields).values()
+    assert (error.pointer, error.value, error.allowed) == (pointer, value, allowed)
+
+
+@pytest.mark.parametrize("name", ["glorot", {}, 5, None])
+def test_a_name_that_is_none_of_a_choices_is_refused_where_it_stands(name: Any) -> None:
+    (error,) = refused(network={"initializer": {"name": name}}).values()
+    assert (error.pointer, error.value) == ("/network/initializer/name", name)
+    assert set(error.allowed) == set(INITIALIZERS)
+
+
+def test_a_choice_without_a_name_says_which_there_are() -> None:
+    (error,) = refused(network={"initializer": {}}).values()
+    assert (error.pointer, error.detail) == ("/network/initializer/name", "this is required")
+    assert set(error.allowed) == set(INITIALIZERS)
+
+
+def test_what_is_chosen_stays_as_it_was_written() -> None:
+    written = {
+        "dataset": "iris",
+        "loss": {"name": "focal", "alpha": None},
+        "network": {"activation": {"name": "elu"}, "initializer": "zeros"},
+    }
+    spec = JobSpec.model_validate(written)
+    assert spec.model_dump(mode="json", exclude_unset=True) == written
+
+
+def test_the_schema_says_what_each_field_is_by_default() -> None:
+    definitions = _DOCUMENT["$defs"]
+    assert definitions["Huber"]["properties"]["delta"]["default"] == 1.0
+    assert definitions["Huber"]["required"] == ["name"]
+    assert definitions["Gelu"]["description"].startswith("GELU")
 
 
 @pytest.mark.parametrize(
