@@ -69,6 +69,23 @@ def test_the_python_of_the_readme_runs(live: LiveService, tmp_path: Path) -> Non
     assert re.search(r"^succeeded [0-9a-f]{64}$", out, re.MULTILINE)
 
 
+def test_the_python_of_the_models_page_runs(live: LiveService, tmp_path: Path) -> None:
+    typed([sys.executable, "-W", "error", "-"], python_of_models(torch=False), tmp_path, live)
+    assert {path.name for path in tmp_path.iterdir()} == {"iris.npz", "iris.onnx", "diabetes.npz"}
+
+
+@pytest.mark.oracle
+def test_a_model_in_pytorch_answers_as_the_models_page_says(live: LiveService, tmp_path: Path) -> None:
+    typed([sys.executable, "-"], python_of_models(torch=True), tmp_path, live)
+
+
+def python_of_models(*, torch: bool) -> str:
+    """The session of the models page, with or without its last part."""
+    session, last = blocks("docs/models.md", "python").split("import torch\n")
+    assert session.count("assert ") == 6
+    return f"{session}import torch\n{last}" if torch else session
+
+
 def test_every_setting_stands_in_the_readme_with_its_name() -> None:
     page = (ROOT / "README.md").read_text()
     assert [name for name in Settings.model_fields if f"DELTAQ_{name.upper()}" not in page] == []
