@@ -113,6 +113,7 @@ class Cosine(Schedule):
 class OneCycle(Schedule):
     """A rate that rises from base / start to base, then falls to base / (start · end), each by half a cosine.
 
+    Where there is too little time to rise, it begins at its top.
     Source: Smith and Topin, Super-convergence (2019): PyTorch's OneCycleLR, with base for its max_lr.
     """
 
@@ -127,10 +128,10 @@ class OneCycle(Schedule):
     def rate(self, base: float, t: int, total: int) -> float:
         """The top is at t = rise · T − 1, the end at t = T − 1."""
         low, lowest = base / self.start, base / self.start / self.end
-        top, last = self.rise * total - 1, total - 1
+        top, last = max(self.rise * total - 1, 0), total - 1
         if t <= top:
             return between(low, base, t / top if top else 1.0)
-        return between(base, lowest, (t - top) / (last - top) if last > top else 1.0)
+        return between(base, lowest, (t - top) / (last - top))
 
 
 @dataclass(frozen=True)
@@ -138,9 +139,9 @@ class ReduceOnPlateau(Schedule):
     """A rate that falls by a factor when a metric has not improved for more than `patience` epochs.
 
     `value` and `waited`, the best so far and the epochs since, are the training's. An epoch improves where the metric
-    is better than the best by more than the share `threshold` of it; after a reduction, `cooldown` epochs are not
+    is better than the best by more than the share `threshold` of its size; after a reduction, `cooldown` epochs are not
     counted.
-    Source: PyTorch's ReduceLROnPlateau, with threshold_mode rel.
+    Source: PyTorch's ReduceLROnPlateau, with threshold_mode rel; there, what is below 0 improves by staying the same.
     """
 
     name = "reduce_on_plateau"
@@ -167,11 +168,8 @@ class Plateau:
     cooling: int = 0
 
     def rate(self, schedule: ReduceOnPlateau, base: float) -> float:
-        """The rate after the reductions so far."""
-        rate = base
-        for _ in range(self.reductions):
-            rate = max(rate * schedule.factor, schedule.least)
-        return rate
+        """The rate after the reductions so far: base · factor^reductions, but `least` at least, if base is above it."""
+        return max(base * schedule.factor**self.reductions, min(base, schedule.least))
 
     def judge(self, schedule: ReduceOnPlateau, value: float | None, *, higher_is_better: bool) -> None:
         """Take notice of an epoch's metric; an undefined one does not improve."""
@@ -187,9 +185,8 @@ class Plateau:
     def _improves(self, schedule: ReduceOnPlateau, value: float, higher_is_better: bool) -> bool:
         if self.best is None:
             return True
-        if higher_is_better:
-            return value > self.best * (1 + schedule.threshold)
-        return value < self.best * (1 - schedule.threshold)
+        margin = schedule.threshold * abs(self.best)
+        return value > self.best + margin if higher_is_better else value < self.best - margin
 
 
 def between(start: float, end: float, progress: float) -> float:

@@ -11,10 +11,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
-from workers.mlp.arrays import Array, aligned
-from workers.mlp.optimizers.adaptive import DECAY, SHARE, SMALL
-from workers.mlp.optimizers.base import Optimizer, follow, per_network
-from workers.mlp.parameters import Parameters
+from workers.mlp.arrays import Array
+from workers.mlp.optimizers.base import DECAY, SHARE, SMALL, Optimizer, follow, per_network
 
 
 @dataclass(eq=False)
@@ -36,9 +34,9 @@ class Adam(Optimizer):
     amsgrad: bool = False
     weight_decay: ArrayLike = field(default=0.0, metadata=DECAY)
 
-    def state(self, parameters: Parameters) -> list[Array]:
-        """Return m and v, and with amsgrad the largest v."""
-        return [aligned(parameters.trained.shape, parameters.flat.dtype) for _ in range(2 + self.amsgrad)]
+    def state_count(self) -> int:
+        """Return 2 for m and v, and with amsgrad 3 for the largest v."""
+        return 2 + self.amsgrad
 
     def descend(self, p: Array, g: Array, state: list[Array], rate: ArrayLike, step: int) -> None:
         """Follow m / √v."""
@@ -93,6 +91,7 @@ class Nadam(Optimizer):
     name = "nadam"
     default_rate = 2e-3
     state_arrays = 2
+    scratch_arrays = 2
 
     beta1: float = field(default=0.9, metadata=SHARE)
     beta2: float = field(default=0.999, metadata=SHARE)

@@ -10,13 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
-from workers.mlp.arrays import Array, aligned
-from workers.mlp.optimizers.base import Optimizer, follow, per_network
-from workers.mlp.parameters import Parameters
-
-SHARE = {"least": 0, "below": 1}
-SMALL = {"above": 0, "most": 1}
-DECAY = {"least": 0, "most": 1e6}
+from workers.mlp.arrays import Array
+from workers.mlp.optimizers.base import DECAY, SHARE, SMALL, Optimizer, follow, per_network
 
 
 @dataclass(eq=False)
@@ -58,6 +53,7 @@ class RMSprop(Optimizer):
 
     name = "rmsprop"
     default_rate = 0.01
+    scratch_arrays = 2
 
     alpha: float = field(default=0.99, metadata=SHARE)
     epsilon: float = field(default=1e-8, metadata=SMALL)
@@ -65,10 +61,9 @@ class RMSprop(Optimizer):
     momentum: ArrayLike = field(default=0.0, metadata=SHARE)
     weight_decay: ArrayLike = field(default=0.0, metadata=DECAY)
 
-    def state(self, parameters: Parameters) -> list[Array]:
-        """Return the mean square, the mean if centred, the velocity if there is momentum."""
-        count = 1 + self.centered + bool(np.any(self.momentum))
-        return [aligned(parameters.trained.shape, parameters.flat.dtype) for _ in range(count)]
+    def state_count(self) -> int:
+        """Return 1 for the mean square; one more for the mean if centred, and for the velocity if there is momentum."""
+        return 1 + self.centered + int(np.any(self.momentum))
 
     def descend(self, p: Array, g: Array, state: list[Array], rate: ArrayLike, step: int) -> None:
         """Follow g / √s."""
@@ -79,6 +74,7 @@ class RMSprop(Optimizer):
         if self.centered:
             follow(state[1], g, self.alpha, scratch)
             np.subtract(spread, np.multiply(state[1], state[1], out=scratch), out=spread)
+            np.maximum(spread, 0, out=spread)  # a gradient that stays the same has a variance of 0, but for rounding
         np.add(np.sqrt(spread, out=spread), p.dtype.type(self.epsilon), out=spread)
         np.divide(g, spread, out=g)
         if np.any(self.momentum):

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -22,6 +22,11 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from workers.mlp.arrays import Array, aligned, quietly
 from workers.mlp.optimizers.regularization import Regularization
 from workers.mlp.parameters import Parameters
+
+# Bounds of fields. An ε is never so small that it is 0 in float32, where a gradient of 0 is divided by it.
+SHARE: Final = {"least": 0, "below": 1}
+SMALL: Final = {"least": 1e-30, "most": 1}
+DECAY: Final = {"least": 0, "most": 1e6}
 
 
 @dataclass(eq=False)
@@ -32,14 +37,23 @@ class Optimizer(ABC):
     default_rate: ClassVar[float | None] = None  # None: by the task
     full_batch: ClassVar[bool] = False  # whether it makes sense only where each step sees all rows
     state_arrays: ClassVar[int] = 0
+    scratch_arrays: ClassVar[int] = 1
 
     learning_rate: ArrayLike
     regularization: Regularization = field(default_factory=Regularization, kw_only=True)
-    _scratch: list[Array] = field(default_factory=list, init=False, repr=False)
+    _scratch: dict[int, Array] = field(default_factory=dict, init=False, repr=False)
+
+    def state_count(self) -> int:
+        """Return how many arrays are carried from step to step."""
+        return self.state_arrays
+
+    def scratch_count(self) -> int:
+        """Return how many more arrays of that size a step needs for intermediate results."""
+        return self.scratch_arrays
 
     def state(self, parameters: Parameters) -> list[Array]:
         """Return the arrays that are carried from step to step, (…, trained size) each, all 0 at first."""
-        return [aligned(parameters.trained.shape, parameters.flat.dtype) for _ in range(self.state_arrays)]
+        return [aligned(parameters.trained.shape, parameters.flat.dtype) for _ in range(self.state_count())]
 
     @quietly
     def update(
@@ -60,7 +74,7 @@ class Optimizer(ABC):
         if weightless.all():
             return
         p, g = parameters.trained, gradient_sum.trained
-        kept = [(array, array[weightless].copy()) for array in (p, *state) if weightless.any()]
+        kept = [(array, array[weightless]) for array in (p, *state) if weightless.any()]
         np.divide(g, per_network(np.where(weightless, 1.0, weight_sum), p.dtype), out=g)
         self.regularization.shape_gradient(parameters, gradient_sum)
         self.descend(p, g, state, self.learning_rate if rate is None else rate, step)
@@ -89,11 +103,10 @@ class Optimizer(ABC):
 
     def scratch(self, like: Array, number: int = 0) -> Array:
         """Return an array of that shape for intermediate results, the same one each time."""
-        while len(self._scratch) <= number:
-            self._scratch.append(aligned(like.shape, like.dtype))
-        if self._scratch[number].shape != like.shape or self._scratch[number].dtype != like.dtype:
-            self._scratch[number] = aligned(like.shape, like.dtype)
-        return self._scratch[number]
+        kept = self._scratch.get(number)
+        if kept is None or kept.shape != like.shape or kept.dtype != like.dtype:
+            kept = self._scratch[number] = aligned(like.shape, like.dtype)
+        return kept
 
 
 def per_network(scalar: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:

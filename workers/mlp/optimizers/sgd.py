@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
-from workers.mlp.arrays import Array, aligned
-from workers.mlp.optimizers.base import Optimizer, per_network
-from workers.mlp.parameters import Parameters
+from workers.mlp.arrays import Array
+from workers.mlp.optimizers.base import DECAY, SHARE, Optimizer, per_network
 
 
 @dataclass(eq=False)
@@ -25,17 +24,21 @@ class SGD(Optimizer):
 
     name = "sgd"
 
-    momentum: ArrayLike = field(default=0.0, metadata={"least": 0, "below": 1})
+    momentum: ArrayLike = field(default=0.0, metadata=SHARE)
     nesterov: bool = False
-    weight_decay: ArrayLike = field(default=0.0, metadata={"least": 0, "most": 1e6})
+    weight_decay: ArrayLike = field(default=0.0, metadata=DECAY)
 
     def __post_init__(self) -> None:
         if self.nesterov and not np.all(self.momentum):
             raise ValueError(f"nesterov with momentum: {self.momentum}; allowed: above 0")
 
-    def state(self, parameters: Parameters) -> list[Array]:
-        """Return the velocity; nothing without momentum."""
-        return [aligned(parameters.trained.shape, parameters.flat.dtype)] if np.any(self.momentum) else []
+    def state_count(self) -> int:
+        """Return 1 for the velocity; 0 without momentum."""
+        return int(np.any(self.momentum))
+
+    def scratch_count(self) -> int:
+        """Return 1 for what decays or looks ahead."""
+        return int(self.nesterov or bool(np.any(self.weight_decay)))
 
     def descend(self, p: Array, g: Array, state: list[Array], rate: ArrayLike, step: int) -> None:
         """Follow the gradient, or the velocity."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from workers.mlp.arrays import Array
-from workers.mlp.optimizers.adaptive import DECAY, SHARE
-from workers.mlp.optimizers.base import Optimizer, follow, per_network
+from workers.mlp.optimizers.base import DECAY, SHARE, Optimizer, follow, per_network
+from workers.mlp.parameters import Parameters
 
 
 @dataclass(eq=False)
@@ -23,6 +23,7 @@ class Lion(Optimizer):
 
     name = "lion"
     default_rate = 1e-4
+    scratch_arrays = 2
     state_arrays = 1
 
     beta1: float = field(default=0.9, metadata=SHARE)
@@ -44,9 +45,10 @@ class Lion(Optimizer):
 class Rprop(Optimizer):
     """Each weight has a step of its own, longer while its gradient keeps its sign, shorter when that turns.
 
-        at first the step is the rate; then times η⁺ where g gᵗ⁻¹ > 0, times η⁻ where g gᵗ⁻¹ < 0, within its bounds
+        step begins as the rate; times η⁺ where g gᵗ⁻¹ > 0, times η⁻ where g gᵗ⁻¹ < 0, within its bounds
         p ← p − sign(g) · step, with g taken as 0 where the sign has turned
 
+    No schedule steers it, since the rate is only where the steps begin.
     Source: Riedmiller and Braun, A direct adaptive method for faster backpropagation learning (1993), as PyTorch does.
     """
 
@@ -60,17 +62,29 @@ class Rprop(Optimizer):
     step_least: float = field(default=1e-6, metadata={"above": 0, "most": 1e9})
     step_most: float = field(default=50.0, metadata={"above": 0, "most": 1e9})
 
+    def __post_init__(self) -> None:
+        self._truths = np.empty(0, np.bool_)
+
+    def state(self, parameters: Parameters) -> list[Array]:
+        """Return the gradient of the step before, 0 at first, and the steps."""
+        before, steps = super().state(parameters)
+        steps[...] = per_network(self.learning_rate, steps.dtype)
+        return [before, steps]
+
     def descend(self, p: Array, g: Array, state: list[Array], rate: ArrayLike, step: int) -> None:
         """Follow the sign, by each weight's own step."""
-        (before, steps), turned = state, self.scratch(p)
+        (before, steps), sign, where = state, self.scratch(p), self._room_for_truths(p)
         number = p.dtype.type
-        if step == 1:
-            steps[...] = per_network(rate, p.dtype)
-        np.sign(np.multiply(g, before, out=turned), out=turned)
+        np.sign(np.multiply(g, before, out=sign), out=sign)
         np.copyto(before, g)
-        before[turned < 0] = 0
-        factor = np.where(turned > 0, number(self.eta_plus), np.where(turned < 0, number(self.eta_minus), number(1)))
-        np.multiply(steps, factor, out=steps)
+        np.multiply(steps, number(self.eta_plus), out=steps, where=np.greater(sign, 0, out=where))
+        np.multiply(steps, number(self.eta_minus), out=steps, where=np.less(sign, 0, out=where))
+        np.copyto(before, 0, where=where)
         np.clip(steps, number(self.step_least), number(self.step_most), out=steps)
-        np.multiply(np.sign(before, out=turned), steps, out=turned)
-        np.subtract(p, turned, out=p)
+        np.multiply(np.sign(before, out=sign), steps, out=sign)
+        np.subtract(p, sign, out=p)
+
+    def _room_for_truths(self, like: Array) -> NDArray[np.bool_]:
+        if self._truths.shape != like.shape:
+            self._truths = np.empty(like.shape, np.bool_)
+        return self._truths
