@@ -7,8 +7,10 @@ import importlib.util
 import numpy as np
 import pytest
 
-from tests.oracles import record
+from tests.oracles import normalized, record, trajectories
 from tests.oracles.cases import Case, cases
+from tests.workers.mlp import test_trajectories as deltaq_trajectories
+from tests.workers.mlp.test_normalizations import Kind, assert_trains_as
 from tests.workers.mlp.test_pytorch import TOLERANCE, train
 from tests.workers.mlp.test_scikit_learn import test_the_loss_curve_is_scikit_learns as test_scikit_learn
 
@@ -27,3 +29,13 @@ def test_training_goes_as_pytorch_does_it_now(case: Case) -> None:
     for name, array in expected.items():
         tolerance = TOLERANCE[case.precision]
         assert np.allclose(found[name], array, rtol=tolerance, atol=tolerance), name
+
+
+@pytest.mark.parametrize("kind", normalized.KINDS)
+def test_normalised_training_goes_as_pytorch_does_it_now(kind: Kind) -> None:
+    assert_trains_as(normalized.train(kind), kind)
+
+
+@pytest.mark.parametrize("case", trajectories.cases(), ids=lambda case: case.name)
+def test_optimizers_and_schedules_go_as_pytorch_does_it_now(case: trajectories.Case) -> None:
+    deltaq_trajectories.assert_same(trajectories.train(case), deltaq_trajectories.train(case))
