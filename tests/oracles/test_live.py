@@ -12,9 +12,14 @@ from tests.oracles.cases import Case, cases
 from tests.workers.mlp import test_trajectories as deltaq_trajectories
 from tests.workers.mlp.test_normalizations import Kind, assert_trains_as
 from tests.workers.mlp.test_pytorch import TOLERANCE, train
+from tests.workers.mlp.test_scikit_learn import test_adam as test_scikit_learns_adam
 from tests.workers.mlp.test_scikit_learn import test_the_loss_curve_is_scikit_learns as test_scikit_learn
+from tests.workers.mlp.test_scikit_learn import (
+    test_with_their_alpha_as_l2_and_their_falling_rate as test_scikit_learns_alpha,
+)
 
-__all__ = ["test_scikit_learn"]  # the other live oracle: it runs with the suite too, since scikit-learn is there
+# The other live oracle: it runs with the suite too, since scikit-learn is there.
+__all__ = ["test_scikit_learn", "test_scikit_learns_adam", "test_scikit_learns_alpha"]
 
 pytestmark = [
     pytest.mark.oracle,
