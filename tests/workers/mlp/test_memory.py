@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+import pytest
 
 from tests.workers.mlp.making import EACH_COMBINATION, architecture, random_batch, random_parameters
 from workers.mlp.network import Network
-from workers.mlp.optimizers import SGD
+from workers.mlp.optimizers import OPTIMIZERS, SGD, Regularization
 from workers.mlp.parameters import Parameters
 
 ROWS = 65_536
@@ -31,6 +33,23 @@ def test_a_step_allocates_nothing_of_batch_size(pair: tuple[str, str], hidden: s
 
     step()
     assert least_peak_bytes(step) < COLUMN_BYTES / 2
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_an_update_allocates_nothing_of_the_networks_size(name: str) -> None:
+    shape = architecture(("squared_error", "identity"), (1000, 1000, 1), precision="float32")
+    parameters, gradient = random_parameters(shape, seed=1), random_parameters(shape, seed=2)
+    limits = Regularization(l1=0.01, l2=0.01, clip_value=1, clip_norm=1, max_norm=1)
+    kind: Any = OPTIMIZERS[name]
+    own = {"centered": True, "amsgrad": True, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}
+    optimizer = kind(0.01, regularization=limits, **{key: own[key] for key in own if key in kind.__dataclass_fields__})
+    state = optimizer.state(parameters)
+
+    def step() -> None:
+        optimizer.update(parameters, gradient, 1.0, state)
+
+    step()
+    assert least_peak_bytes(step, times=3) < parameters.flat.nbytes / 16
 
 
 def least_peak_bytes(step: Callable[[], None], times: int = 5) -> int:
