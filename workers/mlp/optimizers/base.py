@@ -52,7 +52,7 @@ class Optimizer(ABC):
         return self.scratch_arrays
 
     def state(self, parameters: Parameters) -> list[Array]:
-        """Return the arrays that are carried from step to step, (…, trained size) each, all 0 at first."""
+        """Return the arrays that are carried from step to step, (…, trained size) each; 0 at first but for Rprop's steps."""
         return [aligned(parameters.trained.shape, parameters.flat.dtype) for _ in range(self.state_count())]
 
     @quietly
@@ -74,7 +74,7 @@ class Optimizer(ABC):
         if weightless.all():
             return
         p, g = parameters.trained, gradient_sum.trained
-        kept = [(array, array[weightless]) for array in (p, *state) if weightless.any()]
+        kept = [(array, array[weightless]) for array in (p, *state)] if weightless.any() else []
         np.divide(g, per_network(np.where(weightless, 1.0, weight_sum), p.dtype), out=g)
         self.regularization.shape_gradient(parameters, gradient_sum)
         self.descend(p, g, state, self.learning_rate if rate is None else rate, step)
