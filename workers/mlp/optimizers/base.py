@@ -52,7 +52,7 @@ class Optimizer(ABC):
         return self.scratch_arrays
 
     def state(self, parameters: Parameters) -> list[Array]:
-        """Return the arrays that are carried from step to step, (…, trained size) each; 0 at first but for Rprop's steps."""
+        """Return the arrays that are carried from step to step, (…, trained size) each: zeros, if the rule asks no more."""
         return [aligned(parameters.trained.shape, parameters.flat.dtype) for _ in range(self.state_count())]
 
     @quietly
