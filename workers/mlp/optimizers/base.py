@@ -52,7 +52,7 @@ class Optimizer(ABC):
         return self.scratch_arrays
 
     def state(self, parameters: Parameters) -> list[Array]:
-        """Return the arrays that are carried from step to step, (…, trained size) each: zeros, if the rule asks no more."""
+        """Return the arrays that are carried from step to step, zeros at first, (…, trained size) each."""
         return [aligned(parameters.trained.shape, parameters.flat.dtype) for _ in range(self.state_count())]
 
     @quietly
