@@ -6,10 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from service.datasets import Column, Dataset, Task
+from service.resolution.amounts import check_amounts, scale_of_target
 from service.resolution.columns import find_column
 from service.resolution.refusal import refuse
 from service.spec import DataSpec
 from service.time_order import not_a_date
+from workers.mlp.choices import Choice
 
 SMALL_ROWS: Final = 20  # below, all rows train by default
 VALIDATION_FRACTION: Final = 0.2
@@ -21,6 +23,7 @@ def resolve_data(
     features: Iterable[Column],
     targets: Sequence[Column],
     task: Task,
+    loss: Choice,
     validation: Dataset | None = None,
 ) -> DataSpec:
     """The data spec with its defaults resolved; `validation` is the data set that it names to validate on.
@@ -30,9 +33,7 @@ def resolve_data(
     _check_split(data, dataset)
     _check_order(data, dataset)
     _check_stratify(data, task)
-    if data.scale_target == "standard" and task != "regression":
-        refuse("/data/scale_target", "standard", f"classes are not scaled (task {task!r})", ["auto", "none"])
-    by_task = "standard" if task == "regression" else "none"
+    check_amounts(loss, targets)
     stratify = _strata_possible(data, task) if data.stratify is None else data.stratify
     if stratify:
         _check_folds_of_classes(data, targets[0])
@@ -41,7 +42,7 @@ def resolve_data(
             "target": tuple(target.name for target in targets) if len(targets) > 1 else targets[0].name,
             "features": tuple(feature.name for feature in features),
             "task": task,
-            "scale_target": by_task if data.scale_target == "auto" else data.scale_target,
+            "scale_target": scale_of_target(data, loss, task),
             "validation_fraction": _fraction(data, dataset),
             "validation_dataset": None if validation is None else validation.id,
             "stratify": stratify,
