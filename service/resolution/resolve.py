@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from service.datasets import Dataset, choice_warning, constant_warning
 from service.job_memory import runner_bytes
 from service.partition import fold_rows, part_rows
+from service.resolution.amounts import check_amounts
 from service.resolution.columns import check_magnitudes, choose_features, choose_targets, choose_task
 from service.resolution.data import resolve_data, split_warnings
 from service.resolution.matching import check_match, columns_like, needs_of_job, needs_of_model
@@ -76,7 +77,7 @@ def resolve(
     activation = resolve_output_activation(spec, loss, task)
     outputs = output_units(task, loss, activation, targets)
     check_output(loss, activation, outputs)
-    data = resolve_data(spec.data, dataset, features, targets, task, validation)
+    data = resolve_data(spec.data, dataset, features, targets, task, loss, validation)
     train_rows, validation_rows = part_rows(dataset.rows, data, targets[0].distinct)
     fewest = train_rows  # that train a network
     if data.folds is not None:
@@ -86,6 +87,7 @@ def resolve(
         check_match(needs_of_job(data, features, targets, task), data.sample_weight, validation, VALIDATION_POINTER)
         others = (columns_like(features, validation), columns_like(targets, validation))
         check_magnitudes(data, spec.network.precision, *others, task, VALIDATION_POINTER)
+        check_amounts(loss, others[1], VALIDATION_POINTER)
         validation_rows = validation.rows
     check_stopping(spec, task, loss, validation_rows)
     watched = watchable(task, loss, validation_rows)
