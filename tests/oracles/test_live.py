@@ -7,8 +7,9 @@ import importlib.util
 import numpy as np
 import pytest
 
-from tests.oracles import normalized, record, trajectories
+from tests.oracles import functions, normalized, record, trajectories
 from tests.oracles.cases import Case, cases
+from tests.workers.mlp import test_functions as deltaq_functions
 from tests.workers.mlp import test_trajectories as deltaq_trajectories
 from tests.workers.mlp.test_normalizations import Kind, assert_trains_as
 from tests.workers.mlp.test_pytorch import TOLERANCE, train
@@ -44,3 +45,13 @@ def test_normalised_training_goes_as_pytorch_does_it_now(kind: Kind) -> None:
 @pytest.mark.parametrize("case", trajectories.cases(), ids=lambda case: case.name)
 def test_optimizers_and_schedules_go_as_pytorch_does_it_now(case: trajectories.Case) -> None:
     deltaq_trajectories.assert_same(trajectories.train(case), deltaq_trajectories.train(case))
+
+
+@pytest.mark.parametrize("choice", functions.ACTIVATIONS, ids=functions.label)
+def test_activations_are_pytorchs_now(choice: functions.Choice) -> None:
+    deltaq_functions.assert_same(deltaq_functions.activate(choice), functions.activate(choice))
+
+
+@pytest.mark.parametrize("pair", functions.LOSSES, ids=lambda pair: functions.label(*pair))
+def test_losses_are_pytorchs_now(pair: tuple[functions.Choice, functions.Choice]) -> None:
+    deltaq_functions.assert_same(deltaq_functions.lose(*pair), functions.lose(*pair))

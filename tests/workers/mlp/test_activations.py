@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from workers.mlp.activations import ACTIVATIONS, Elementwise, Positive, Softmax, find_activation
-from workers.mlp.arrays import Array, Workspace
+from workers.mlp.arrays import Array, Arrays, Workspace
 from workers.mlp.choices import Choice, name_of
 
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
@@ -143,7 +143,8 @@ def test_logarithms_of_positive_outputs_are_right_where_the_output_is_0(name: st
 
 def test_the_slope_of_prelu_is_each_units_own_and_learned() -> None:
     prelu, z = find_activation("prelu"), np.array([[-2.0, -2.0], [3.0, -0.5]])
-    learned, gradient = {"slope": np.array([0.5, -0.1])}, {"slope": np.zeros(2)}
+    learned: Arrays = {"slope": np.array([0.5, -0.1])}
+    gradient: Arrays = {"slope": np.zeros(2)}
     a, work, delta = np.empty_like(z), workspace(z), np.array([[1.0, 2.0], [4.0, 8.0]])
     prelu.forward(z, a, work, learned)
     prelu.back(z, a, delta, work, learned, gradient)
