@@ -99,7 +99,7 @@ def sample_losses(loss: Choice, output: Choice, z: Any, y: Any) -> Any:
     import torch
     from torch.nn import functional as f
 
-    own = {"name": loss} if isinstance(loss, str) else dict(loss)
+    own: dict[str, Any] = {"name": loss} if isinstance(loss, str) else dict(loss)
     name, o = own.pop("name"), activated(output, z)
     if name == "cross_entropy":
         logits = z if output == "softmax" else f.logsigmoid(z)  # whose softmax is o / Σ o
