@@ -46,12 +46,14 @@ def fit_levels(column: Column, values: NDArray[np.int64], data: DataSpec) -> One
 
 
 def fit_scale(values: NDArray[np.float64], scale: str) -> tuple[float, float]:
-    """Shift and scale of a column's training part; one value alone keeps scale 1.
+    """Shift and scale of a column's training part; one value alone keeps scale 1, but where all are divided by it.
 
     Shapes: values (rows,).
     """
     if scale == "none":
         return 0.0, 1.0
+    if scale == "mean":
+        return 0.0, float(values.mean()) or 1.0
     low, high = float(values.min()), float(values.max())
     if low == high:  # its computed deviation need not be 0
         return low, 1.0

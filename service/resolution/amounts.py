@@ -1,8 +1,9 @@
-"""What a loss that takes no negative numbers, or none of 0 either, asks of the target: the numbers as they are."""
+"""What a loss that takes no negative numbers, or none of 0 either, asks of the target, and how the target is scaled."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from service.datasets import Column, Task
 from service.resolution.refusal import refuse
@@ -10,6 +11,8 @@ from service.spec import DataSpec
 from workers.mlp.choices import Choice, name_of
 from workers.mlp.intervals import REALS
 from workers.mlp.losses import LOSSES
+
+LARGE: Final = 10.0  # of a target as it is: the step that suits it is smaller than the usual one
 
 
 def scale_of_target(data: DataSpec, loss: Choice, task: Task) -> str:
@@ -19,11 +22,16 @@ def scale_of_target(data: DataSpec, loss: Choice, task: Task) -> str:
     """
     given, name = data.scale_target, name_of(loss)
     amounts = LOSSES[name].targets != REALS
-    why = f"classes are not scaled (task {task!r})" if task != "regression" else ""
-    why = why or (f"loss {name!r} takes targets in {LOSSES[name].targets}, as they are" if amounts else "")
-    if given == "standard" and why:
-        refuse("/data/scale_target", "standard", why, ["auto", "none"])
-    return given if given != "auto" else "none" if why else "standard"
+    allowed = ["none", "mean"] if amounts else ["none", "standard"] if task == "regression" else ["none"]
+    if given == "auto":
+        return "standard" if "standard" in allowed else "none"
+    if given not in allowed:
+        why = f"classes are not scaled (task {task!r})"
+        if task == "regression":
+            why = f"loss {name!r} takes targets in {LOSSES[name].targets}: they "
+            why += "keep their signs" if amounts else "are told apart by their spread, and their mean may be 0"
+        refuse("/data/scale_target", given, why, ["auto", *allowed])
+    return given
 
 
 def check_amounts(loss: Choice, targets: Sequence[Column], pointer: str = "/data/target") -> None:
@@ -36,3 +44,16 @@ def check_amounts(loss: Choice, targets: Sequence[Column], pointer: str = "/data
         if column.minimum is not None and allowed != REALS and column.minimum not in allowed:
             detail = f"column {column.name!r} holds {column.minimum:g}, and loss {name_of(loss)!r} takes {allowed}"
             refuse(pointer, column.name, detail, f"a target whose values are all in {allowed}, or another loss")
+
+
+def amounts_warning(data: DataSpec, loss: Choice, targets: Sequence[Column]) -> str | None:
+    """A warning where large amounts are learned as they are; `data` is resolved."""
+    if LOSSES[name_of(loss)].targets == REALS or data.scale_target != "none":
+        return None
+    large = [column for column in targets if (column.maximum or 0.0) > LARGE]
+    if not large:
+        return None
+    return (
+        f"target {large[0].name!r} holds numbers up to {large[0].maximum:g}, and loss {name_of(loss)!r} learns them as"
+        " they are, by small steps alone (optimizer.learning_rate); data.scale_target 'mean' divides them by their mean"
+    )

@@ -22,7 +22,7 @@ class DataSpec(Spec):
     ] = None
     task: Literal["auto"] | Task = "auto"
     scale: Literal["standard", "minmax", "none"] = "standard"
-    scale_target: Literal["auto", "standard", "none"] = "auto"
+    scale_target: Literal["auto", "standard", "mean", "none"] = "auto"
     validation_fraction: Annotated[float, Field(ge=0, lt=1)] | None = None  # None: 0.2, and 0 below 20 rows
     validation_dataset: Name | None = None  # its rows validate, and all of `dataset` train
     split_seed: Seed = 0

@@ -95,10 +95,22 @@ class TestAmounts:
         pointer, words, allowed = refused(dataset, loss=loss, data={"scale_target": "standard"})
         assert pointer == "/data/scale_target"
         assert f"loss {loss!r} takes targets in" in words
-        assert allowed == ["auto", "none"]
+        assert allowed == ["auto", "none", "mean"]
 
     def test_other_losses_of_values_scale_it(self) -> None:
         assert resolved("diabetes", loss="huber").spec.data.scale_target == "standard"
+        for loss, name in (("huber", "diabetes"), ("hinge", "iris")):
+            pointer, _, allowed = refused(name, loss=loss, data={"scale_target": "mean"})
+            assert pointer == "/data/scale_target"
+            assert "mean" not in allowed
+
+    def test_large_amounts_are_warned_of_unless_they_are_divided_by_their_mean(self) -> None:
+        word = "data.scale_target 'mean' divides them by their mean"
+        assert any(word in warning for warning in resolved("diabetes", loss="poisson").warnings)
+        scaled = resolved("diabetes", loss="poisson", data={"scale_target": "mean"})
+        assert scaled.spec.data.scale_target == "mean"
+        assert not any(word in warning for warning in scaled.warnings)
+        assert not any(word in warning for warning in resolved(amounts(0.5, 1.5, 2.5), loss="poisson").warnings)
 
     @pytest.mark.parametrize(
         ("loss", "least", "fits"),
