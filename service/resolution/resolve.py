@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from service.datasets import Dataset, choice_warning, constant_warning
 from service.job_memory import runner_bytes
 from service.partition import fold_rows, part_rows
-from service.resolution.amounts import check_amounts
+from service.resolution.amounts import amounts_warning, check_amounts
 from service.resolution.columns import check_magnitudes, choose_features, choose_targets, choose_task
 from service.resolution.data import resolve_data, split_warnings
 from service.resolution.matching import check_match, columns_like, needs_of_job, needs_of_model
@@ -134,6 +134,7 @@ def resolve(
                 constant_warning(features),
                 without_effect(network),
                 alike_warning(network),
+                amounts_warning(data, loss, targets),
                 rows_left_out(train_rows, batch_rows if fewest == train_rows else spec.batch_size, least),
                 clamped,
             )
