@@ -19,9 +19,8 @@ from service.artifacts import Artifacts
 from service.assembly import assemble
 from service.beat import Beat
 from service.checkpointing import Checkpointing
-from service.checkpoints import CheckpointLost
+from service.checkpoints import Checkpoint, CheckpointLost
 from service.dataset_records import DatasetRecords
-from service.datasets import Dataset
 from service.errors import (
     DeltaqError,
     LeaseLost,
@@ -29,13 +28,14 @@ from service.errors import (
     TrainingFailed,
     Unavailable,
 )
+from service.folds import Stage, next_stage
 from service.gradient_checking import said, verify_gradient
 from service.job_inputs import JobInputs, read_inputs
 from service.jobs import Job, Lease
 from service.models import ModelStore, save_model
 from service.preparation import PreparedData, prepare
 from service.queue import Queue
-from service.resolution import Resolution
+from service.results import Kept, kept, left_by, result_of
 from service.settings import Settings
 from service.training import Training
 from service.warm_start import begin_with
@@ -91,6 +91,7 @@ class Attempt:
         self.training: Training | None = None
         self.workers_used = 1
         self.gradient_check: dict[str, Any] | None = None
+        self._warned: set[str] = set()
         settings = equipment.settings
         self.beat = Beat(self.queue, self.lease, settings.beat_s, self._progress)
         self.checkpoints = Checkpointing(
@@ -131,34 +132,59 @@ class Attempt:
             self._release(f"attempt {self.work.job.attempt} ended: {lost}")
 
     def _train(self) -> None:
+        inputs, saved = self._inputs(), self._saved()
+        folds = [] if saved is None else saved.state.folds
+        while True:
+            stage = next_stage(inputs.resolution, folds)
+            prepared = self._prepare(inputs, stage)
+            training = self._assemble(inputs, stage, prepared)
+            if saved is not None:
+                saved.put_back(training)
+                saved = None
+            elif self.training is not None:
+                training.state.follow(self.training.state, folds)
+            self._run(training)
+            found = kept(training, prepared)
+            if stage.fold is None:
+                return self._succeed(training, found, inputs, prepared)
+            folds = [*folds, left_by(stage.fold + 1, training, found)]
+
+    def _prepare(self, inputs: JobInputs, stage: Stage) -> PreparedData:
         given = self.equipment
-        inputs = self._inputs()
-        resolution, cache = inputs.resolution, given.settings.cache_path
         prepared = prepare(
-            resolution.spec,
+            stage.resolution.spec,
             inputs.dataset,
             self.artifacts,
             given.records,
-            cache,
+            given.settings.cache_path,
             self.check,
             validation=inputs.validation,
+            fold=stage.fold,
             given=inputs.transform,
         )
         for warning in prepared.warnings:
-            self.beat.add_line("warning", warning)
+            if warning not in self._warned:
+                self._warned.add(warning)
+                self.beat.add_line("warning", warning)
         self.check()
-        training = assemble(resolution, prepared, self._connect)
+        return prepared
+
+    def _assemble(self, inputs: JobInputs, stage: Stage, prepared: PreparedData) -> Training:
+        training = assemble(stage.resolution, prepared, self._connect, stage.span)
         if inputs.model is not None:
             begin_with(inputs.model, training.server)
         self.workers_used = training.server.transport.workers
         self.check()
         self._check_gradient(training, prepared)
-        self._restore(training)
+        return training
+
+    def _run(self, training: Training) -> None:
+        if self.training is None:
+            self.checkpoints.begin()
         self.training = training
         self.check()
         training.run(self)
         training.keep_best()
-        self._succeed(training, inputs.dataset, resolution, prepared)
 
     def _inputs(self) -> JobInputs:
         given = self.equipment
@@ -175,33 +201,35 @@ class Attempt:
             return LocalTransport(ShardComputer(assignment))
         return self.equipment.connect(self.work.workers, self.lease.token, assignment, self.equipment.fingerprint)
 
-    def _restore(self, training: Training) -> None:
-        """Go on from the newest checkpoint; where it cannot be continued to the same bits, begin again."""
+    def _saved(self) -> Checkpoint | None:
+        """The newest checkpoint; where it cannot be continued to the same bits, the job begins again."""
         try:
-            self.checkpoints.restore(training)
+            saved = self.checkpoints.read()
         except CheckpointLost as lost:
             reason = f"{lost}; training begins again."
             self.beat.insist(lambda: self.queue.begin_again(self.lease, reason))
             self.checkpoints.forget()
-        else:
-            if training.steps_done:
-                self.beat.add_line("info", f"Going on from step {training.steps_done}.")
+            return None
+        if saved is not None and self.checkpoints.newest is not None:
+            self.beat.add_line("info", f"Going on from step {self.checkpoints.newest.step}.")
+        return saved
 
     # What is asked of it, between two pieces of work
 
     def check(self) -> None:
-        """Stop where that is asked, with nothing kept. Raises: Interrupted; LeaseLost, or what ended the beat."""
+        """Keep a checkpoint of what has been trained when one is due, or to stop with; stop where that is asked.
+
+        Raises: Interrupted; LeaseLost, or what ended the beat.
+        """
         asked = self._asked()
+        if self.training is not None and (asked in ("paused", "drained") or (asked is None and self.checkpoints.due)):
+            self._keep(self.training)
         if asked is not None:
             raise Interrupted(asked)
 
     def after_step(self) -> None:
-        """Keep a checkpoint when one is due, or to stop with; stop where that is asked. Raises: as `check`."""
-        asked = self._asked()
-        if asked in ("paused", "drained") or (asked is None and self.checkpoints.due):
-            self._keep()
-        if asked is not None:
-            raise Interrupted(asked)
+        """As between any two pieces of work. Raises: as `check`."""
+        self.check()
 
     def after_epoch(self, row: dict[str, Any]) -> None:
         """Hand the epoch's metrics to the beat."""
@@ -213,7 +241,8 @@ class Attempt:
 
     def pause(self, reason: str) -> None:
         """Stop here with a checkpoint, and have the job paused. Raises: Interrupted."""
-        self._keep()
+        if self.training is not None:
+            self._keep(self.training)
         raise Interrupted(reason, pause=True)
 
     def _asked(self) -> Literal["cancelled", "paused", "drained"] | None:
@@ -224,9 +253,7 @@ class Attempt:
             return "paused"
         return "drained" if self.draining.is_set() else None
 
-    def _keep(self) -> None:
-        training = self.training
-        assert training is not None
+    def _keep(self, training: Training) -> None:
         training.check_finite()
         try:
             self.checkpoints.save(training)
@@ -235,31 +262,17 @@ class Attempt:
 
     # The ends
 
-    def _succeed(self, training: Training, dataset: Dataset, resolution: Resolution, prepared: PreparedData) -> None:
+    def _succeed(self, training: Training, found: Kept, inputs: JobInputs, prepared: PreparedData) -> None:
         self.beat.flush()
-        result = self._result(training)
-        parameters = training.server.parameters
-        model = save_model(self.work.job, self.lease, result, parameters, dataset, resolution, prepared, self.artifacts)
-        result = {**result, "model_id": model["id"]}
+        result = {**result_of(training, found), "fingerprint": self.equipment.fingerprint}
+        result["workers_used"] = self.workers_used
+        if self.gradient_check is not None:
+            result["gradient_check"] = self.gradient_check
+        job, resolution, parameters = self.work.job, inputs.resolution, training.server.parameters
+        model = save_model(job, self.lease, result, parameters, inputs.dataset, resolution, prepared, self.artifacts)
+        result["model_id"] = model["id"]
         self.beat.insist(lambda: self.queue.succeed(self.lease, result, model))
         self.checkpoints.forget()
-
-    def _result(self, training: Training) -> dict[str, Any]:
-        state = training.state
-        kept = state.best_row if state.best_row is not None else state.last_row
-        metrics = {name: value for name, value in (kept or {}).items() if name.endswith(("_loss", "_accuracy"))}
-        return {
-            "weights_sha256": training.server.parameters.sha256(),
-            "fingerprint": self.equipment.fingerprint,
-            "seconds": state.seconds,
-            "workers_used": self.workers_used,
-            "epochs": state.epoch,
-            "steps": training.steps_done,
-            "best_epoch": state.best_epoch or state.epoch,
-            "stopped_by": state.stopped_by or "epochs",
-            **({} if self.gradient_check is None else {"gradient_check": self.gradient_check}),
-            **metrics,
-        }
 
     def _fail(self, failure: DeltaqError) -> None:
         """Record the failure, whatever else cannot be: a job that fails unrecorded would be claimed without end."""

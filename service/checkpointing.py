@@ -12,7 +12,7 @@ from typing import Any
 
 from service.artifacts import Artifacts
 from service.beat import Beat
-from service.checkpoints import CheckpointLost, restore_checkpoint, save_checkpoint
+from service.checkpoints import Checkpoint, CheckpointLost, read_checkpoint, save_checkpoint
 from service.errors import StoreUnavailable
 from service.jobs import CheckpointRef, Lease
 from service.training import Training
@@ -46,15 +46,19 @@ class Checkpointing:
         """Whether the last one is old enough."""
         return time.monotonic() - self._since >= self._every_s
 
-    def restore(self, training: Training) -> None:
-        """Put a training back to the newest checkpoint, if there is one.
+    def read(self) -> Checkpoint | None:
+        """The newest checkpoint, if there is one.
 
         Raises: CheckpointLost, also when other kernels wrote it: the bits would belong to neither.
         """
-        if self.newest is not None:
-            if self.newest.fingerprint != self._fingerprint:
-                raise CheckpointLost("The checkpoint was written with other numeric kernels than this worker's")
-            restore_checkpoint(training, self.newest, self._artifacts)
+        if self.newest is None:
+            return None
+        if self.newest.fingerprint != self._fingerprint:
+            raise CheckpointLost("The checkpoint was written with other numeric kernels than this worker's")
+        return read_checkpoint(self.newest, self._artifacts)
+
+    def begin(self) -> None:
+        """Training begins now: the next one is due a while from here."""
         self._since = time.monotonic()
 
     def save(self, training: Training) -> None:
@@ -64,9 +68,12 @@ class Checkpointing:
         """
         training.count_seconds()
         try:
-            self.newest = save_checkpoint(training, self._lease, self._artifacts, self._fingerprint)
+            written = save_checkpoint(training, self._lease, self._artifacts, self._fingerprint)
         finally:
             self._since = time.monotonic()
+        if written == self.newest:
+            return
+        self.newest = written
         replaced = self._beat.add_checkpoint(self.newest)
         if replaced is not None:
             self._discard(replaced)

@@ -1,13 +1,15 @@
 """Checkpoints: a training's arrays and state as one safetensors file, written between two steps.
 
-A file is written under a name that only its writer can use (job, token, step) and exists once the job's record names
-it; what is read back is compared with the SHA-256 that the record holds. Knows files, not when to write one.
+A file is written under a name that only its writer can use (job, token, SHA-256, step) and exists once the job's
+record names it; what is read back is compared with the SHA-256 that the record holds. Knows files, not when to write
+one.
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -41,13 +43,33 @@ def save_checkpoint(
         arrays["best"] = training.best
     state = {"format": FORMAT, "version": server.version, "state": asdict(training.state)}
     content = save(arrays, metadata={"deltaq": orjson.dumps(state).decode()})
-    path = f"checkpoints/{lease.job_id}/{lease.token}-{server.version}.safetensors"
-    sha256 = artifacts.write(path, content)
-    return CheckpointRef(path=path, sha256=sha256, step=server.version, fingerprint=fingerprint)
+    step, digest = training.steps_done, hashlib.sha256(content).hexdigest()[:16]  # two may be of one step
+    path = f"checkpoints/{lease.job_id}/{lease.token}-{digest}-{step}.safetensors"
+    return CheckpointRef(path=path, sha256=artifacts.write(path, content), step=step, fingerprint=fingerprint)
 
 
-def restore_checkpoint(training: Training, reference: CheckpointRef, artifacts: Artifacts) -> None:
-    """Put a training back to where the checkpoint was written.
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint holds: which of the job's trainings it is of, its state says."""
+
+    state: TrainingState
+    version: int
+    arrays: Mapping[str, NDArray[Any]]
+
+    def put_back(self, training: Training) -> None:
+        """Put a training back to where the checkpoint was written."""
+        server = training.server
+        server.parameters.flat[...] = self.arrays["parameters"]
+        for number, array in enumerate(server.optimizer_state):
+            array[...] = self.arrays[f"optimizer.{number}"]
+        best: NDArray[np.floating] | None = self.arrays.get("best")
+        training.best = None if best is None else best.copy()
+        server.version = self.version
+        training.state = self.state
+
+
+def read_checkpoint(reference: CheckpointRef, artifacts: Artifacts) -> Checkpoint:
+    """Read what the record names.
 
     Raises: CheckpointLost; StoreUnavailable.
     """
@@ -57,15 +79,8 @@ def restore_checkpoint(training: Training, reference: CheckpointRef, artifacts: 
         raise CheckpointLost(f"The checkpoint at step {reference.step} is gone") from None
     if hashlib.sha256(content).hexdigest() != reference.sha256:
         raise CheckpointLost(f"The checkpoint at step {reference.step} is not the recorded one (its SHA-256 differs)")
-    arrays, head = load(content), read_metadata(content)
-    server, saved = training.server, head["state"]
-    server.parameters.flat[...] = arrays["parameters"]
-    for number, array in enumerate(server.optimizer_state):
-        array[...] = arrays[f"optimizer.{number}"]
-    best: NDArray[np.floating] | None = arrays.get("best")
-    training.best = None if best is None else best.copy()
-    server.version = head["version"]
-    training.state = TrainingState(**saved)
+    head = read_metadata(content)
+    return Checkpoint(TrainingState(**head["state"]), head["version"], load(content))
 
 
 def read_metadata(content: bytes) -> dict[str, Any]:

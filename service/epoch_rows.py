@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from service.scoring import Scorer
+from service.span import Span
 from service.spec import JobSpec
 from service.training_state import TrainingState
 from workers.evaluation import Evaluation
@@ -13,19 +14,21 @@ from workers.evaluation import Evaluation
 def epoch_row(
     spec: JobSpec,
     state: TrainingState,
+    span: Span,
     validation: Evaluation | None,
     scorer: Scorer | None,
     samples_per_s: float | None,
 ) -> dict[str, Any]:
     """The metrics of the epoch whose steps have just been made; `scorer` knows the validation part."""
-    row: dict[str, Any] = {"epoch": state.epoch + 1, "train_loss": mean(state.loss, state.weight)}
+    row: dict[str, Any] = {"epoch": span.epochs_before + state.epoch + 1, **span.marks}
+    row["train_loss"] = mean(state.loss, state.weight)
     if spec.data.task in ("binary", "multiclass"):
         row["train_accuracy"] = mean(state.correct, state.weight)
     if validation is not None:
         row["validation_loss"] = mean(float(validation.sums.loss), float(validation.sums.weight))
         scores = {} if scorer is None else scorer.score(validation.outputs)
         row |= {f"validation_{name}": value for name, value in scores.items()}
-    row["learning_rate"] = spec.optimizer.learning_rate
+    row["learning_rate"] = state.rate
     row["samples_per_s"] = samples_per_s
     return row
 

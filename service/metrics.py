@@ -36,6 +36,11 @@ def metric_names(task: Task, *, probabilities: bool) -> tuple[str, ...]:
     return tuple(name for name in METRICS[task] if probabilities or name != "log_loss")
 
 
+def is_metric(name: str) -> bool:
+    """Whether a field of a row, or of a result, is a metric."""
+    return name.startswith(("train_", "validation_"))
+
+
 def is_error(metric: str) -> bool:
     """Whether less of it is better; `metric` is a column of the metrics."""
     return metric.partition("_")[2] in ERRORS

@@ -25,6 +25,7 @@ from service.checkpoints import read_metadata
 from service.errors import StoreUnavailable
 from service.ids import new_id
 from service.jobs import Job, Lease
+from service.metrics import is_metric
 from service.model_card import card_of, dataset_part, versions
 from service.model_records import Document, ModelRecords
 from service.timestamps import now
@@ -68,7 +69,7 @@ def save_model(
         "weights_sha256": result["weights_sha256"],
         "classes": list(prepared.transform.classes),
         "spec": resolution.spec.model_dump(mode="json"),
-        "metrics": {name: value for name, value in result.items() if name.endswith(("_loss", "_accuracy"))},
+        "metrics": {name: value for name, value in result.items() if is_metric(name)},
         "fingerprint": result["fingerprint"],
         "created_at": now(),
     }

@@ -65,6 +65,12 @@ def fold_parts(rows: int, folds: int, split_seed: int, classes: NDArray[np.int64
     return [Partition(np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)) for fold in range(folds)]
 
 
+def fold_rows(rows: int, folds: int, fold: int) -> tuple[int, int]:
+    """How many rows train and how many validate where `fold`, from 0, is the part that validates."""
+    validation = len(range(fold, rows, folds))
+    return rows - validation, validation
+
+
 def allot(total: int, counts: NDArray[np.int64]) -> NDArray[np.int64]:
     """Share `total` rows among classes by the method of the largest remainder, leaving each class one row.
 

@@ -20,6 +20,7 @@ from workers.mlp.losses import Loss
 
 Outputs = NDArray[np.floating]
 Scores = dict[str, float | None]
+Confusion = list[list[float]] | None
 
 
 def scorer_for(target: Target, loss: Loss, rows: PartData) -> Scorer:
@@ -46,7 +47,7 @@ class Scorer(ABC):
             found = self._score(outputs)
         return {name: _finite(found[name]) for name in self.names}
 
-    def confusion(self, outputs: Outputs) -> list[list[float]] | None:
+    def confusion(self, outputs: Outputs) -> Confusion:
         """The weight of the rows of each class, by the class that was chosen; None where there are no classes."""
         return None
 
@@ -75,10 +76,10 @@ class ClassScorer(Scorer):
         """Accuracy, balanced accuracy, F1, AUC and, of probabilities, log loss."""
         return metrics.metric_names("multiclass", probabilities=self._loss.probabilities)
 
-    def confusion(self, outputs: Outputs) -> list[list[float]] | None:
+    def confusion(self, outputs: Outputs) -> Confusion:
         """The weight of the rows of each class, by the class that was chosen; whole numbers where none has a weight."""
         matrix = self._matrix(outputs)
-        found: list[list[float]] = (matrix.astype(np.int64) if self._weights is None else matrix).tolist()
+        found: Confusion = (matrix.astype(np.int64) if self._weights is None else matrix).tolist()
         return found
 
     def _matrix(self, outputs: Outputs) -> Floats:

@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 from service.epoch_rows import epoch_row
 from service.errors import Diverged
 from service.layer_figures import epoch_figures, signals
+from service.learning_rate import LearningRate
 from service.parameter_server import ParameterServer
 from service.rules import judge as judge_rules
 from service.rules import sentence
 from service.scoring import Scorer
+from service.span import Span
 from service.spec import JobSpec
 from service.stopping import judge
 from service.training_state import TrainingState
@@ -55,15 +57,18 @@ class Training:
         batch_size: int,
         least_rows: int = 1,
         scorer: Scorer | None = None,  # of the validation part
+        span: Span | None = None,
     ) -> None:
         self.spec = spec
         self.server = server
         self.scorer = scorer
+        self.span = span or Span(spec.epochs)
         self.state = TrainingState(rules=[0] * len(spec.rules))
         self.best: NDArray[np.floating] | None = None  # the flat weights of the best epoch
         self.rows = train_rows
         self.batch_size = batch_size
         self.steps = steps_per_epoch(train_rows, batch_size, least_rows)
+        self.rate = LearningRate(spec.optimizer, spec.epochs, self.steps)
         self._observed = last_whole_step(train_rows, batch_size)
         self._epoch_started = self._counted = time.monotonic()
         self._samples = 0
@@ -71,7 +76,7 @@ class Training:
     @property
     def steps_done(self) -> int:
         """Updates made since the job began."""
-        return self.server.version
+        return self.span.steps_before + self.server.version
 
     def run(self, observer: Observer) -> None:
         """Train to the end: the last epoch, or early stopping.
@@ -79,7 +84,7 @@ class Training:
         Raises: Diverged, WorkersLost, and whatever the observer raises.
         """
         self._start_clocks()
-        while self.state.epoch < self.spec.epochs and not self.state.stopped:
+        while self.state.epoch < self.span.epochs and not self.state.stopped:
             while self.state.step < self.steps:
                 self._step()
                 observer.after_step()
@@ -96,13 +101,14 @@ class Training:
 
     def progress(self) -> dict[str, Any]:
         """How far it is, for people: `samples_per_s` of the present epoch, `eta_s` for all that may be left."""
-        total = self.spec.epochs * self.steps
+        span = self.span
+        total = span.steps_before + span.epochs * self.steps + span.steps_after
         elapsed = time.monotonic() - self._epoch_started
         speed = self._samples / elapsed if elapsed > 0 and self._samples else None
         left = (total - self.steps_done) * self.rows / self.steps
         return {
-            "epoch": self.state.epoch,
-            "epochs": self.spec.epochs,
+            "epoch": span.epochs_before + self.state.epoch,
+            "epochs": span.epochs_before + span.epochs + span.epochs_after,
             "step": self.steps_done,
             "steps": total,
             "fraction": self.steps_done / total,
@@ -125,7 +131,8 @@ class Training:
     def _step(self) -> None:
         state = self.state
         step = Step(state.epoch, state.step, observe=state.step == self._observed)
-        sums = self.server.step(step)
+        state.rate = self.rate.at(state)
+        sums = self.server.step(step, state.rate)
         if not math.isfinite(sums.loss):
             raise self._diverged(f"the loss became {sums.loss}", self.server.first_broken_layer(step))
         if step.observe:
@@ -144,10 +151,11 @@ class Training:
             raise self._diverged(f"the validation loss became {validation.sums.loss}")
         elapsed = time.monotonic() - self._epoch_started
         speed = self._samples / elapsed if elapsed > 0 else None
-        row = epoch_row(self.spec, self.state, validation, self.scorer, speed)
+        row = epoch_row(self.spec, self.state, self.span, validation, self.scorer, speed)
         predicted = () if validation is None else validation.sums.layers
         row["layers"] = epoch_figures(self.state.figures, predicted, self.server.parameters)
         self.state.last_row = row
+        self.rate.judge(self.state, row)
         stopping = self.spec.early_stopping
         if stopping is not None and judge(stopping, self.state, row):
             self._keep()
@@ -183,7 +191,8 @@ class Training:
             observer.pause(f"paused by a rule: {'; '.join(pauses)}")
 
     def _diverged(self, what: str, layer: int | None = None) -> Diverged:
-        where = f"epoch {self.state.epoch + 1}, step {self.steps_done}" + (f", layer {layer}" if layer else "")
+        epoch = self.span.epochs_before + self.state.epoch + 1
+        where = f"epoch {epoch}, step {self.steps_done}" + (f", layer {layer}" if layer else "")
         return Diverged(f"At {where}: {what}.", hint=DIVERGED_HINT)
 
     def _start_clocks(self) -> None:

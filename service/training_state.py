@@ -23,16 +23,23 @@ class TrainingState:
     best_row: dict[str, Any] | None = None
     last_row: dict[str, Any] | None = None
     waited: int = 0  # epochs since the best one
+    rate: float | None = None  # of the last step
+    plateau: dict[str, Any] = field(default_factory=dict)  # what a rate that goes by a metric has seen
     stopped_by: str | None = None  # early_stopping, or a rule
     figures: list[dict[str, Any]] = field(default_factory=list)  # of each layer, in the epoch's observed step
     rules: list[int] = field(default_factory=list)  # for each, the epochs on end that it holds
     signalled: list[str] = field(default_factory=list)  # what the job was warned of
-    seconds: float = 0.0  # training time, all attempts added
+    seconds: float = 0.0  # training time, all attempts and trainings added
+    folds: list[dict[str, Any]] = field(default_factory=list)  # what those before this training have left
 
     @property
     def stopped(self) -> bool:
         """Whether it ends before its last epoch."""
         return self.stopped_by is not None
+
+    def follow(self, before: TrainingState, folds: list[dict[str, Any]]) -> None:
+        """Take over from the training before this one what belongs to the whole job."""
+        self.seconds, self.signalled, self.folds = before.seconds, before.signalled, folds
 
     def begin_epoch(self) -> None:
         """Count an epoch as done."""

@@ -42,7 +42,7 @@ class Resolution:
     inputs: int
     outputs: int
     architecture: Architecture
-    train_rows: int
+    train_rows: int  # with folds all, as the last training has them
     validation_rows: int
     parameters: int
     least_rows: int  # of a mini-batch: a last one that has fewer is left out
@@ -79,9 +79,7 @@ def resolve(
     check_output(loss, activation, outputs)
     data = resolve_data(spec.data, dataset, features, targets, task, loss, validation)
     train_rows, validation_rows = part_rows(dataset.rows, data, targets[0].distinct)
-    fewest = train_rows  # that train a network
-    if data.folds is not None:
-        fewest, validation_rows = fold_rows(train_rows, data.folds, 0)
+    fewest = train_rows if data.folds is None else fold_rows(train_rows, data.folds, 0)[0]
     check_magnitudes(data, spec.network.precision, features, targets, task)
     if validation is not None:
         check_match(needs_of_job(data, features, targets, task), data.sample_weight, validation, VALIDATION_POINTER)
@@ -89,8 +87,10 @@ def resolve(
         check_magnitudes(data, spec.network.precision, *others, task, VALIDATION_POINTER)
         check_amounts(loss, others[1], VALIDATION_POINTER)
         validation_rows = validation.rows
-    check_stopping(spec, task, loss, validation_rows)
-    watched = watchable(task, loss, validation_rows)
+    validated = validation_rows > 0 or data.folds is not None
+    check_stopping(spec, task, loss, validated=validated)
+    watched = watchable(task, loss, validated=validated)
+    always = watchable(task, loss, validated=validation_rows > 0)  # nothing validates the last training of folds
     network = resolve_network(spec.network, activation)
     batch_rows = fewest if spec.batch_size == "full" else min(spec.batch_size, fewest)
     shards = resolve_shards(spec, batch_rows)
@@ -101,7 +101,7 @@ def resolve(
             "data": data,
             "network": network,
             "loss": loss,
-            "optimizer": resolve_optimizer(spec, task, watched),
+            "optimizer": resolve_optimizer(spec, task, always),
             "shards": shards,
             "workers": workers,
         }
@@ -135,7 +135,7 @@ def resolve(
                 without_effect(network),
                 alike_warning(network),
                 amounts_warning(data, loss, targets),
-                rows_left_out(train_rows, batch_rows if fewest == train_rows else spec.batch_size, least),
+                rows_left_out(train_rows, train_rows if spec.batch_size == "full" else batch_rows, least),
                 clamped,
             )
             if warning

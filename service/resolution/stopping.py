@@ -10,24 +10,24 @@ from workers.mlp.choices import Choice, name_of
 from workers.mlp.losses import LOSSES
 
 
-def watchable(task: Task, loss: Choice, validation_rows: int) -> list[str]:
+def watchable(task: Task, loss: Choice, *, validated: bool) -> list[str]:
     """The metrics that each epoch's row has, the validation part's first."""
     names = metric_names(task, probabilities=LOSSES[name_of(loss)].probabilities)
-    validation = [f"validation_{name}" for name in ("loss", *names)] if validation_rows else []
+    validation = [f"validation_{name}" for name in ("loss", *names)] if validated else []
     return [*validation, "train_loss", *(["train_accuracy"] if task in ("binary", "multiclass") else [])]
 
 
-def check_stopping(spec: JobSpec, task: Task, loss: Choice, validation_rows: int) -> None:
+def check_stopping(spec: JobSpec, task: Task, loss: Choice, *, validated: bool) -> None:
     """Hold what is watched against what there is to watch.
 
     Raises: InvalidSpec.
     """
     if spec.early_stopping is None:
         return
-    metric, allowed = spec.early_stopping.metric, watchable(task, loss, validation_rows)
+    metric, allowed = spec.early_stopping.metric, watchable(task, loss, validated=validated)
     if metric in allowed:
         return
-    if metric in watchable(task, loss, 1):
+    if metric in watchable(task, loss, validated=True):
         why = "needs a validation part, and no row is in it"
     elif task == "multilabel" and metric == "train_accuracy":
         why = "of several labels is not known before the end"
