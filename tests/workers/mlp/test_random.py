@@ -33,5 +33,9 @@ def test_neighbours_do_not_run_into_each_other() -> None:
 
 def test_the_purposes_keep_their_numbers() -> None:
     assert {purpose.name: purpose.value for purpose in Purpose} == {
-        **{"WEIGHTS": 1, "ORDER": 2, "DROPOUT": 3, "SPLIT": 4, "GRADIENT_CHECK": 5}
+        "WEIGHTS": 1,
+        "ORDER": 2,
+        "DROPOUT": 3,
+        "SPLIT": 4,
+        "GRADIENT_CHECK": 5,
     }
