@@ -6,6 +6,7 @@ the most. Beside it are the interpreter and its libraries, the same for every jo
 
 from __future__ import annotations
 
+from service.optimizer import build_optimizer
 from service.spec import JobSpec
 from workers.evaluation import BLOCK_ROWS
 from workers.mlp.activations import find_activation
@@ -37,9 +38,9 @@ def runner_bytes(spec: JobSpec, architecture: Architecture, train_rows: int, val
 def _vectors(spec: JobSpec) -> int:
     """How many arrays of the size of all weights there are: held between steps, and in a checkpoint's two copies."""
     assert isinstance(spec.shards, int)
-    optimizer = spec.optimizer
-    kept = 1 + (optimizer.momentum > 0) + (spec.early_stopping is not None)  # weights, velocity, the best weights
-    scratch = optimizer.weight_decay > 0 or optimizer.nesterov
+    optimizer = build_optimizer(spec.optimizer)
+    kept = 1 + optimizer.state_count() + (spec.early_stopping is not None)  # weights, state, the best weights
+    scratch = optimizer.scratch_count()
     waiting = (spec.shards - 1).bit_length()  # right halves of the tree over the shards, one a level
     gradient = 1
     written = 2 * kept  # safetensors collects the arrays, then makes the file's bytes of them

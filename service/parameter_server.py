@@ -13,9 +13,10 @@ from workers.batches import Step
 from workers.datafiles import Part
 from workers.evaluation import Evaluation
 from workers.mlp.architecture import Architecture
+from workers.mlp.choices import Choice
 from workers.mlp.initializers import initialize
 from workers.mlp.normalizations import follow_running
-from workers.mlp.optimizers import SGD
+from workers.mlp.optimizers import Optimizer
 from workers.mlp.parameters import Parameters
 from workers.mlp.sums import BatchSums
 from workers.transport import Transport
@@ -24,9 +25,16 @@ from workers.transport import Transport
 class ParameterServer:
     """Weights v → gradient sums of all shards → average → optimizer step → weights v + 1."""
 
-    def __init__(self, architecture: Architecture, optimizer: SGD, transport: Transport, seed: int) -> None:
+    def __init__(
+        self,
+        architecture: Architecture,
+        optimizer: Optimizer,
+        transport: Transport,
+        seed: int,
+        initializer: Choice = "glorot_uniform",
+    ) -> None:
         self.parameters = Parameters(architecture)
-        initialize(self.parameters, seed)
+        initialize(self.parameters, seed, initializer)
         self.optimizer_state = optimizer.state(self.parameters)
         self.version = 0
         self.figures: list[Figures] = []  # of each layer, in the last mini-batch that was observed
@@ -34,8 +42,10 @@ class ParameterServer:
         self._optimizer = optimizer
         self._gradient = Parameters(architecture)
 
-    def step(self, step: Step) -> BatchSums:
-        """Do one update; answers the mini-batch's sums before it. Sums that are no numbers update nothing.
+    def step(self, step: Step, rate: float | None = None) -> BatchSums:
+        """Do one update, at this rate or at the optimizer's own; answers the mini-batch's sums before it.
+
+        Sums that are no numbers update nothing.
 
         Raises: WorkersLost, with nothing changed: the step can be done again.
         """
@@ -44,7 +54,9 @@ class ParameterServer:
             return sums
         if step.observe:
             self.figures = step_figures(sums.layers, self._gradient, sums.weight)
-        self._optimizer.update(self.parameters, self._gradient, float(sums.weight), self.optimizer_state)
+        self._optimizer.update(
+            self.parameters, self._gradient, sums.weight, self.optimizer_state, rate=rate, step=self.version + 1
+        )
         self._follow_running(sums)
         self.version += 1
         return sums

@@ -40,7 +40,7 @@ class Gathering:
         self._sums[block] = sums
 
     def whole(self) -> Evaluation | None:
-        """The evaluation, once every block is there, its sums by the fixed tree over them; None of a part without rows."""
+        """The evaluation, once every block is there, its sums by the fixed tree; None of a part without rows."""
         sums = combine(self._sums, 0, self.blocks, BatchSums.plus)
         return None if sums is None else Evaluation(sums, self._outputs)
 

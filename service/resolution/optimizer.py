@@ -1,24 +1,69 @@
-"""The optimizer's own constants, and what its fields need of each other."""
+"""The optimizer's own constants, and what its fields need of each other and of the job."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Final
+
 from service.datasets import Task
+from service.optimizer import own_fields
 from service.resolution.refusal import refuse
 from service.spec import JobSpec, OptimizerSpec
+from workers.mlp.choices import name_of
+from workers.mlp.optimizers import OPTIMIZERS
+
+SHARED: Final = ("name", "learning_rate", "schedule", "l1", "l2", "clip_value", "clip_norm", "max_norm")
+SGD_RATES: Final = {"regression": 0.03}
+SGD_RATE: Final = 0.1
 
 
-def resolve_optimizer(spec: JobSpec, task: Task) -> OptimizerSpec:
-    """The optimizer with its rate.
+def resolve_optimizer(spec: JobSpec, task: Task, watched: Sequence[str]) -> OptimizerSpec:
+    """The optimizer with its rate and its own constants; `watched` are the metrics of each row.
 
     Raises: InvalidSpec.
     """
     given = spec.optimizer
-    if given.nesterov and not given.momentum:
-        refuse(
-            "/optimizer/nesterov",
-            True,
-            "Nesterov's step needs momentum, and momentum is 0",
-            [False, "momentum above 0"],
-        )
+    own = own_fields(given.name)
+    for name in type(given).model_fields:
+        value = getattr(given, name)
+        if name not in SHARED and name not in own and value is not None:
+            refuse(f"/optimizer/{name}", value, f"optimizer {given.name!r} has no field {name!r}", _allowed(own))
+    chosen = {name: default if getattr(given, name) is None else getattr(given, name) for name, default in own.items()}
+    if chosen.get("nesterov") and not chosen["momentum"]:
+        detail = "Nesterov's step needs momentum, and momentum is 0"
+        refuse("/optimizer/nesterov", True, detail, [False, "momentum above 0"])
+    _check_batches(spec)
     rate = given.learning_rate
-    return given.model_copy(update={"learning_rate": (0.03 if task == "regression" else 0.1) if rate is None else rate})
+    if rate is None:
+        rate = OPTIMIZERS[given.name].default_rate or SGD_RATES.get(task, SGD_RATE)
+    return given.model_copy(update={**chosen, "learning_rate": rate, "schedule": _schedule(spec, watched)})
+
+
+def _check_batches(spec: JobSpec) -> None:
+    name = spec.optimizer.name
+    if OPTIMIZERS[name].full_batch and spec.batch_size != "full":
+        detail = f"optimizer {name!r} compares gradients of the same rows"
+        refuse("/batch_size", spec.batch_size, detail, ["full"])
+
+
+def _schedule(spec: JobSpec, watched: Sequence[str]) -> Any:
+    """The schedule, with the metric of a plateau named."""
+    given = spec.optimizer.schedule
+    name = name_of(given)
+    if name != "constant" and spec.optimizer.name == "rprop":
+        refuse("/optimizer/schedule", given, "optimizer 'rprop' gives each weight a step of its own", ["constant"])
+    if name != "reduce_on_plateau":
+        return given
+    fields_given: dict[str, Any] = {"name": name} if isinstance(given, str) else dict(given)
+    metric = fields_given.get("metric", "auto")
+    if metric == "auto":
+        metric = "validation_loss" if "validation_loss" in watched else "train_loss"
+    if metric not in watched:
+        refuse("/optimizer/schedule/metric", metric, f"there is no metric {metric!r} to watch", ["auto", *watched])
+    if fields_given.get("unit", "epoch") != "epoch":
+        refuse("/optimizer/schedule/unit", fields_given["unit"], "a metric is there once an epoch", ["epoch"])
+    return {**fields_given, "metric": metric}
+
+
+def _allowed(own: dict[str, Any]) -> list[str]:
+    return [*SHARED, *own]

@@ -1,4 +1,4 @@
-"""How the weights follow the gradient."""
+"""How the weights follow the gradient: the optimizer, its schedule, penalties and limits."""
 
 from __future__ import annotations
 
@@ -7,13 +7,45 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from service.spec.base import Spec
+from service.spec.choices import one_of
+from workers.mlp.choices import Choice
+from workers.mlp.schedules import SCHEDULES
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Small = Annotated[float, Field(ge=1e-30, le=1)]
+Decay = Annotated[float, Field(ge=0, le=1e6)]
+Limit = Annotated[float, Field(gt=0, le=1e9)]
 
 
 class OptimizerSpec(Spec):
-    """Gradient descent; momentum, Nesterov and weight decay as PyTorch's SGD has them."""
+    """The optimizer; a field that is None is its own default, and one that it has not is refused.
 
-    name: Literal["sgd"] = "sgd"
-    learning_rate: Annotated[float, Field(ge=0, le=1e9)] | None = None  # None: 0.1, for regression 0.03
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    nesterov: bool = False
-    weight_decay: Annotated[float, Field(ge=0, le=1e6)] = 0.0
+    Names, defaults and meanings are those of `workers.mlp.optimizers`.
+    """
+
+    name: Literal["sgd", "adagrad", "rmsprop", "adam", "adamw", "nadam", "adadelta", "lion", "rprop"] = "sgd"
+    learning_rate: Annotated[float, Field(ge=0, le=1e9)] | None = None  # None: sgd 0.1, for regression 0.03
+
+    momentum: Share | None = None
+    nesterov: bool | None = None
+    weight_decay: Decay | None = None
+    beta1: Share | None = None
+    beta2: Share | None = None
+    epsilon: Small | None = None
+    amsgrad: bool | None = None
+    momentum_decay: Decay | None = None
+    alpha: Share | None = None
+    centered: bool | None = None
+    rho: Share | None = None
+    rate_decay: Decay | None = None
+    eta_minus: Annotated[float, Field(gt=0, lt=1)] | None = None
+    eta_plus: Annotated[float, Field(gt=1, le=100)] | None = None
+    step_least: Limit | None = None
+    step_most: Limit | None = None
+
+    schedule: Annotated[Choice, one_of("Schedule", SCHEDULES)] = "constant"
+    l1: Decay = 0.0
+    l2: Decay = 0.0
+    clip_value: Limit | None = None
+    clip_norm: Limit | None = None
+    max_norm: Limit | None = None

@@ -48,7 +48,7 @@ def typed(line: list[str], text: str, folder: Path, live: LiveService) -> str:
         (
             "docs/http.md",
             ["/epoch", "weights_sha256", '"class":"small"', '"class":"large"', "\n204\n", '"status":"ready"'],
-            ["flowers.npz", "flowers.safetensors"],
+            ["flowers.npz", "flowers.safetensors", "flowers.onnx", "card.json", "step.json"],
         ),
     ],
 )
@@ -72,6 +72,12 @@ def test_the_python_of_the_readme_runs(live: LiveService, tmp_path: Path) -> Non
 def test_the_python_of_the_models_page_runs(live: LiveService, tmp_path: Path) -> None:
     typed([sys.executable, "-W", "error", "-"], python_of_models(torch=False), tmp_path, live)
     assert {path.name for path in tmp_path.iterdir()} == {"iris.npz", "iris.onnx", "diabetes.npz"}
+
+
+def test_the_python_of_the_glass_box_runs(live: LiveService, tmp_path: Path) -> None:
+    out = typed([sys.executable, "-W", "error", "-"], blocks("docs/glass-box.md", "python"), tmp_path, live)
+    assert re.search(r"^2 \w+ z \[.*\] a \[.*\]$", out, re.MULTILINE)
+    assert re.search(r"^\S+ [Wb]\d\[[\d, ]+\] \d+$", out, re.MULTILINE)
 
 
 @pytest.mark.oracle

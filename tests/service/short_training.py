@@ -57,7 +57,9 @@ def train(folder: Path, precision: str) -> str:
     data = DataFiles(folder.parent.as_uri(), folder.name, str(folder / "cache"))
     computer = ShardComputer(Assignment(architecture, data, BATCH, 3, seed=1, shuffle=True))
     server = ParameterServer(architecture, SGD(0.05, momentum=0.9), LocalTransport(computer), seed=1)
-    spec = JobSpec.model_validate({"dataset": "made", "epochs": 4, "data": {"task": "multiclass"}})
+    spec = JobSpec.model_validate(
+        {"dataset": "made", "epochs": 4, "data": {"task": "multiclass"}, "optimizer": {"learning_rate": 0.05}}
+    )
     Training(spec, server, ROWS, BATCH).run(Unobserved())
     return server.parameters.sha256()
 

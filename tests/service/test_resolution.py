@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from service.datasets import Dataset
 from service.errors import InvalidSpec
+from service.optimizer import own_fields
 from service.resolution import LOSSES, Resolution, resolve
 from service.spec import JobSpec
 from tests.service.data_room import builtin_dataset, table_dataset
@@ -73,7 +74,8 @@ def test_only_resolved_values_stand_in_a_resolved_spec() -> None:
     assert "auto" not in list(values(document))
     assert [name for name, value in document.items() if value is None] == ["name", "early_stopping", "warm_start"]
     data = {name: value for name, value in document["data"].items() if name not in NOT_USED}
-    assert None not in list(values({"data": data, "optimizer": document["optimizer"]}))
+    own = {name: document["optimizer"][name] for name in ("learning_rate", "schedule", *own_fields("sgd"))}
+    assert None not in list(values({"data": data, "optimizer": own}))
 
 
 def auto_or(*values: str) -> st.SearchStrategy[str]:
@@ -316,8 +318,8 @@ class TestParts:
         [
             ("xor", "validation_loss", "needs a validation part"),
             ("xor", "validation_accuracy", "needs a validation part"),
-            ("diabetes", "validation_accuracy", "needs classes"),
-            ("diabetes", "train_accuracy", "needs classes"),
+            ("diabetes", "validation_accuracy", "is no metric of task 'regression'"),
+            ("diabetes", "train_accuracy", "is no metric of task 'regression'"),
         ],
     )
     def test_stopping_needs_its_metric(self, name: str, metric: str, words: str) -> None:
