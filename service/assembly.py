@@ -9,12 +9,14 @@ from service.parameter_server import ParameterServer
 from service.preparation import PreparedData
 from service.resolution import Resolution
 from service.scoring import Scorer, scorer_for
+from service.searching_server import SearchingServer
 from service.span import Span
 from service.training import Training
 from workers.datafiles import Part
 from workers.gradient_worker import Assignment
 from workers.mlp.architecture import Architecture
 from workers.mlp.losses import find_loss
+from workers.mlp.optimizers import LBFGS
 from workers.transport import Transport
 
 
@@ -33,7 +35,11 @@ def assemble(
     batch_size = resolution.batch_size
     transport = connect(Assignment(architecture, prepared.files, batch_size, spec.shards, spec.seed, spec.shuffle))
     optimizer, initializer = build_optimizer(spec.optimizer), spec.network.initializer
-    server = ParameterServer(architecture, optimizer, transport, spec.seed, initializer)
+    server = (
+        SearchingServer(architecture, optimizer, transport, spec.seed, initializer)
+        if isinstance(optimizer, LBFGS)
+        else ParameterServer(architecture, optimizer, transport, spec.seed, initializer)
+    )
     scorer = part_scorer(prepared, architecture, "validation")
     return Training(spec, server, resolution.train_rows, batch_size, resolution.least_rows, scorer, span)
 

@@ -37,6 +37,7 @@ class ParameterServer:
         initialize(self.parameters, seed, initializer)
         self.optimizer_state = optimizer.state(self.parameters)
         self.version = 0
+        self.converged = False  # nothing makes the loss smaller
         self.figures: list[Figures] = []  # of each layer, in the last mini-batch that was observed
         self.transport = transport
         self._optimizer = optimizer

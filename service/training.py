@@ -89,6 +89,8 @@ class Training:
                 self._step()
                 observer.after_step()
             row = self._close_epoch()
+            if self.server.converged:
+                self.state.stopped_by = "converged"
             observer.after_epoch(row)
             self._signal(observer, row)
             self._obey(observer, row)

@@ -8,9 +8,9 @@ from typing import Any, Final
 from service.datasets import Task
 from service.optimizer import own_fields
 from service.resolution.refusal import refuse
-from service.spec import JobSpec, OptimizerSpec
+from service.spec import JobSpec, NetworkSpec, OptimizerSpec
 from workers.mlp.choices import name_of
-from workers.mlp.optimizers import OPTIMIZERS
+from workers.mlp.optimizers import EVERY_OPTIMIZER
 
 SHARED: Final = ("name", "learning_rate", "schedule", "l1", "l2", "clip_value", "clip_norm", "max_norm")
 SGD_RATES: Final = {"regression": 0.03}
@@ -33,17 +33,44 @@ def resolve_optimizer(spec: JobSpec, task: Task, watched: Sequence[str]) -> Opti
         detail = "Nesterov's step needs momentum, and momentum is 0"
         refuse("/optimizer/nesterov", True, detail, [False, "momentum above 0"])
     _check_batches(spec)
+    _check_search(spec)
     rate = given.learning_rate
     if rate is None:
-        rate = OPTIMIZERS[given.name].default_rate or SGD_RATES.get(task, SGD_RATE)
+        rate = EVERY_OPTIMIZER[given.name].default_rate or SGD_RATES.get(task, SGD_RATE)
     return given.model_copy(update={**chosen, "learning_rate": rate, "schedule": _schedule(spec, watched)})
 
 
 def _check_batches(spec: JobSpec) -> None:
     name = spec.optimizer.name
-    if OPTIMIZERS[name].full_batch and spec.batch_size != "full":
+    if EVERY_OPTIMIZER[name].full_batch and spec.batch_size != "full":
         detail = f"optimizer {name!r} compares gradients of the same rows"
         refuse("/batch_size", spec.batch_size, detail, ["full"])
+
+
+def _check_search(spec: JobSpec) -> None:
+    """L-BFGS searches along a line: it needs the same smooth function each time, and weights that may follow it."""
+    given = spec.optimizer
+    if given.name != "lbfgs":
+        return
+    why = "optimizer 'lbfgs' searches where a smooth function falls, and this makes no such function"
+    for name, nothing in (("l1", 0.0), ("clip_value", None), ("clip_norm", None), ("max_norm", None)):
+        if getattr(given, name) != nothing:
+            refuse(f"/optimizer/{name}", getattr(given, name), why, [nothing])
+    if name_of(given.schedule) != "constant":
+        refuse("/optimizer/schedule", given.schedule, "optimizer 'lbfgs' searches for each step's length", ["constant"])
+    _check_fixed_function(spec.network)
+
+
+def _check_fixed_function(network: NetworkSpec) -> None:
+    why = "optimizer 'lbfgs' needs a function that is the same each time it is evaluated"
+    if network.input_dropout:
+        refuse("/network/input_dropout", network.input_dropout, why, [0])
+    for number, layer in enumerate(network.hidden):
+        for name, fixed in (("dropout", [0.0]), ("normalization", ["none", "layer"])):
+            own = None if isinstance(layer, int) else getattr(layer, name)
+            value = getattr(network, name) if own is None else own
+            if value not in fixed:
+                refuse(f"/network/{name}" if own is None else f"/network/hidden/{number}/{name}", value, why, fixed)
 
 
 def _schedule(spec: JobSpec, watched: Sequence[str]) -> Any:

@@ -23,7 +23,7 @@ class OptimizerSpec(Spec):
     Names, defaults and meanings are those of `workers.mlp.optimizers`.
     """
 
-    name: Literal["sgd", "adagrad", "rmsprop", "adam", "adamw", "nadam", "adadelta", "lion", "rprop"] = "sgd"
+    name: Literal["sgd", "adagrad", "rmsprop", "adam", "adamw", "nadam", "adadelta", "lion", "rprop", "lbfgs"] = "sgd"
     learning_rate: Annotated[float, Field(ge=0, le=1e9)] | None = None  # None: sgd 0.1, for regression 0.03
 
     momentum: Share | None = None
@@ -42,6 +42,8 @@ class OptimizerSpec(Spec):
     eta_plus: Annotated[float, Field(gt=1, le=100)] | None = None
     step_least: Limit | None = None
     step_most: Limit | None = None
+    history: Annotated[int, Field(ge=1, le=100)] | None = None
+    tolerance: Annotated[float, Field(ge=0, le=1)] | None = None
 
     schedule: Annotated[Choice, one_of("Schedule", SCHEDULES)] = "constant"
     l1: Decay = 0.0

@@ -35,8 +35,9 @@ ALL = {
         {"network": {"hidden": [256, 32]}, "batch_size": "full", "shards": 1, "optimizer": {"momentum": 0.0}},
         {"network": {"hidden": [256, 32], "normalization": "batch", "dropout": 0.5}, "batch_size": "full", "shards": 1},
         {"network": {"hidden": [512, 64], "normalization": "layer", "input_dropout": 0.1}, "batch_size": 1024},
+        {"network": {"hidden": [1024, 256]}, "batch_size": "full", "shards": 8, "optimizer": {"name": "lbfgs"}},
     ],
-    ids=["weights", "weights and all that goes with them", "float64", "rows", "batch and dropout", "layer"],
+    ids=["weights", "weights and all that goes with them", "float64", "rows", "batch and dropout", "layer", "lbfgs"],
 )
 def test_it_is_within_a_fifth_of_what_is_allocated(data_room: DataRoom, spec: dict[str, Any]) -> None:
     digits = next(made for made in install_builtins(data_room.records, data_room.artifacts) if made.name == "digits")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from workers.mlp.choices import options_of
-from workers.mlp.optimizers import OPTIMIZERS, Optimizer
+from workers.mlp.optimizers import EVERY_OPTIMIZER, Optimizer
 from workers.mlp.schedules import SCHEDULES
 
 PAGE = (Path(__file__).parents[3] / "docs" / "optimizers.md").read_text()
@@ -21,14 +21,14 @@ def written(default: Any) -> str:
     return str(default).lower() if isinstance(default, bool | str) else f"{default:g}"
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", EVERY_OPTIMIZER)
 def test_each_optimizer_has_its_fields_and_defaults_there(name: str) -> None:
     section = PAGE.split(f"### {name}\n")[1].split("\n## ")[0].split("\n### ")[0]
     found: dict[str, str] = {}
     for names, defaults in re.findall(r"^\| (`.*?) \| (`.*?) \|", section, re.MULTILINE):
         found |= zip(re.findall("`(.*?)`", names), re.findall("`(.*?)`", defaults), strict=False)
     general = {field.name for field in fields(Optimizer)}
-    kind = OPTIMIZERS[name]
+    kind = EVERY_OPTIMIZER[name]
     expected = {"learning_rate": written(kind.default_rate or 0.1)}
     expected |= {field.name: written(field.default) for field in fields(kind) if field.name not in general}
     assert found == expected
