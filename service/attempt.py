@@ -32,7 +32,7 @@ from service.folds import Stage, next_stage
 from service.gradient_checking import said, verify_gradient
 from service.job_inputs import JobInputs, read_inputs
 from service.jobs import Job, Lease
-from service.models import ModelStore, save_model
+from service.models import ModelStore, OptimizerState, save_model
 from service.preparation import PreparedData, prepare
 from service.queue import Queue
 from service.results import Kept, kept, left_by, result_of
@@ -172,7 +172,7 @@ class Attempt:
     def _assemble(self, inputs: JobInputs, stage: Stage, prepared: PreparedData) -> Training:
         training = assemble(stage.resolution, prepared, self._connect, stage.span)
         if inputs.model is not None:
-            begin_with(inputs.model, training.server)
+            begin_with(inputs.model, inputs.optimizer, training.server)
         self.workers_used = training.server.transport.workers
         self.check()
         self._check_gradient(training, prepared)
@@ -268,8 +268,18 @@ class Attempt:
         result["workers_used"] = self.workers_used
         if self.gradient_check is not None:
             result["gradient_check"] = self.gradient_check
-        job, resolution, parameters = self.work.job, inputs.resolution, training.server.parameters
-        model = save_model(job, self.lease, result, parameters, inputs.dataset, resolution, prepared, self.artifacts)
+        server = training.server
+        model = save_model(
+            self.work.job,
+            self.lease,
+            result,
+            server.parameters,
+            inputs.dataset,
+            inputs.resolution,
+            prepared,
+            self.artifacts,
+            OptimizerState(server.optimizer_steps, server.optimizer_state) if server.optimizer_state else None,
+        )
         result["model_id"] = model["id"]
         self.beat.insist(lambda: self.queue.succeed(self.lease, result, model))
         self.checkpoints.forget()

@@ -10,8 +10,9 @@ from service.dataset_records import DatasetRecords
 from service.datasets import Dataset
 from service.errors import DataMissing, DatasetNotFound, ModelNotFound
 from service.jobs import Job
-from service.models import Model, ModelStore
+from service.models import Model, ModelStore, OptimizerState
 from service.resolution import Resolution, resolve
+from service.spec import WarmStart
 from service.transform import Transform
 from service.warm_start import as_start
 
@@ -25,6 +26,7 @@ class JobInputs:
     dataset: Dataset
     validation: Dataset | None
     model: Model | None
+    optimizer: OptimizerState | None  # the model's, where the warm start takes it
     resolution: Resolution
 
     @property
@@ -48,13 +50,14 @@ def read_inputs(job: Job, records: DatasetRecords, models: ModelStore, insist: I
 
     trains, validates = dataset(job.spec.dataset), job.spec.data.validation_dataset
     validation = None if validates is None else dataset(validates)
-    model = None if job.spec.warm_start is None else _model(job.tenant, job.spec.warm_start.model, models)
-    return JobInputs(trains, validation, model, resolve(job.spec, trains, validation, as_start(model)))
+    model, optimizer = (None, None) if job.spec.warm_start is None else _begin(job.tenant, job.spec.warm_start, models)
+    return JobInputs(trains, validation, model, optimizer, resolve(job.spec, trains, validation, as_start(model)))
 
 
-def _model(tenant: str, named: str, models: ModelStore) -> Model:
+def _begin(tenant: str, asked: WarmStart, models: ModelStore) -> tuple[Model, OptimizerState | None]:
+    named = asked.model
     try:
-        return models.load(tenant, named)
+        return models.load(tenant, named), models.optimizer_state(tenant, named) if asked.optimizer else None
     except ModelNotFound as gone:
         hint = "Submit a new job that begins with another model, or without one."
         raise DataMissing(f"Model {named}, which this job goes on from, is gone.", hint=hint) from gone

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import orjson
@@ -44,6 +44,7 @@ if TYPE_CHECKING:  # reading data takes pyarrow, which predicting does not need
 
 FORMAT = 1
 MODELS_IN_MEMORY = 16
+OPTIMIZER = "optimizer."  # what the names of an optimizer's arrays begin with
 
 DownloadFormat = Literal["npz", "safetensors", "onnx"]
 
@@ -57,8 +58,11 @@ def save_model(
     resolution: Resolution,
     prepared: PreparedData,
     artifacts: Artifacts,
+    optimizer: OptimizerState | None = None,
 ) -> Document:
     """Write the model's file under a name that only this lease can use; answers the record that makes it exist.
+
+    `optimizer` is kept beside the weights for who goes on from them; downloads leave it out.
 
     Raises: StoreUnavailable.
     """
@@ -82,12 +86,22 @@ def save_model(
         "versions": versions(),
     }
     path = f"models/{job.id}/{lease.token}.safetensors"
-    return {**document, "path": path, "sha256": artifacts.write(path, pack(head, parameters))}
+    return {**document, "path": path, "sha256": artifacts.write(path, pack(head, parameters, optimizer))}
 
 
-def pack(head: Mapping[str, Any], parameters: Parameters) -> bytes:
+class OptimizerState(NamedTuple):
+    """What an optimizer carried at a training's end, and how many steps it had made."""
+
+    steps: int
+    arrays: Sequence[NDArray[np.floating]]
+
+
+def pack(head: Mapping[str, Any], parameters: Parameters, optimizer: OptimizerState | None = None) -> bytes:
     """A model's file: its arrays, and what `Model` must know beside them."""
     arrays = {name: np.ascontiguousarray(array) for name, array in parameters.named().items()}
+    if optimizer is not None:
+        arrays |= {f"{OPTIMIZER}{number}": array for number, array in enumerate(optimizer.arrays)}
+        head = {**head, "optimizer_steps": optimizer.steps}
     return save(arrays, metadata={"deltaq": orjson.dumps(head).decode()})
 
 
@@ -101,6 +115,7 @@ class Model:
         self.architecture = Architecture(**{**shape, "layers": tuple(LayerShape(**layer) for layer in shape["layers"])})
         self.transform = Transform.from_json(head["transform"])
         self.card = card_of(head, self.architecture, self.transform)
+        self.optimizer_steps: int | None = head.get("optimizer_steps")  # None: no state of an optimizer was kept
         self.parameters = Parameters(self.architecture)
         arrays = load(content)
         for name, array in self.parameters.named().items():
@@ -170,13 +185,23 @@ class ModelStore:
         content = self._content(self.records.get(tenant, model_id))
         match form:
             case "safetensors":
-                return content
+                return _without_optimizer(content)
             case "npz":
                 return _npz(Model(content).parameters)
             case "onnx":
                 from service.onnx_export import export_model  # its package takes time, and predicting does not need it
 
                 return export_model(Model(content))
+
+    def optimizer_state(self, tenant: str, model_id: str) -> OptimizerState | None:
+        """What the optimizer carried when the model was made. Raises: ModelNotFound, StoreUnavailable."""
+        content = self._content(self.records.get(tenant, model_id))
+        steps: int | None = read_metadata(content).get("optimizer_steps")
+        if steps is None:
+            return None
+        arrays = load(content)
+        count = sum(name.startswith(OPTIMIZER) for name in arrays)
+        return OptimizerState(steps, [arrays[f"{OPTIMIZER}{number}"] for number in range(count)])
 
     def delete(self, tenant: str, model_id: str) -> None:
         """Forget a model, then its file. Raises: ModelNotFound."""
@@ -190,6 +215,15 @@ class ModelStore:
         if hashlib.sha256(content).hexdigest() != record["sha256"]:
             raise StoreUnavailable(f"The file of model {record['id']} is not the one that was recorded.")
         return content
+
+
+def _without_optimizer(content: bytes) -> bytes:
+    head = read_metadata(content)
+    if "optimizer_steps" not in head:
+        return content
+    arrays = {name: array for name, array in load(content).items() if not name.startswith(OPTIMIZER)}
+    rest = {name: value for name, value in head.items() if name != "optimizer_steps"}
+    return save(arrays, metadata={"deltaq": orjson.dumps(rest).decode()})
 
 
 def _npz(parameters: Parameters) -> bytes:

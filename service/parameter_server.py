@@ -37,11 +37,17 @@ class ParameterServer:
         initialize(self.parameters, seed, initializer)
         self.optimizer_state = optimizer.state(self.parameters)
         self.version = 0
+        self.steps_before = 0  # those that the optimizer's state had seen when this training began
         self.converged = False  # nothing makes the loss smaller
         self.figures: list[Figures] = []  # of each layer, in the last mini-batch that was observed
         self.transport = transport
         self._optimizer = optimizer
         self._gradient = Parameters(architecture)
+
+    @property
+    def optimizer_steps(self) -> int:
+        """How many steps the optimizer's state has seen."""
+        return self.steps_before + self.version
 
     def step(self, step: Step, rate: float | None = None) -> BatchSums:
         """Do one update, at this rate or at the optimizer's own; answers the mini-batch's sums before it.
@@ -56,7 +62,7 @@ class ParameterServer:
         if step.observe:
             self.figures = step_figures(sums.layers, self._gradient, sums.weight)
         self._optimizer.update(
-            self.parameters, self._gradient, sums.weight, self.optimizer_state, rate=rate, step=self.version + 1
+            self.parameters, self._gradient, sums.weight, self.optimizer_state, rate=rate, step=self.optimizer_steps + 1
         )
         self._follow_running(sums)
         self.version += 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from service import strict_json
 from service.errors import FieldError, InvalidSpec, ModelNotFound
-from service.models import Model, ModelStore
+from service.models import Model, ModelStore, OptimizerState
 from service.parameter_server import ParameterServer
 from service.resolution.warm_start import POINTER, Start
 from service.spec import JobSpec
@@ -30,11 +30,18 @@ def as_start(model: Model | None) -> Start | None:
     if model is None:
         return None
     spec = JobSpec.model_validate_json(strict_json.encode(model.document["spec"]))
-    return Start(model.document["id"], spec, model.transform, model.architecture)
+    return Start(model.document["id"], spec, model.transform, model.architecture, model.optimizer_steps is not None)
 
 
-def begin_with(model: Model, server: ParameterServer) -> None:
-    """Put a model's weights in the place of the first ones, cast to the job's precision."""
+def begin_with(model: Model, optimizer: OptimizerState | None, server: ParameterServer) -> None:
+    """Put a model's weights, and its optimizer's state where it is given, in the place of the first ones.
+
+    All are cast to the job's precision.
+    """
     given = model.parameters.named()
     for name, array in server.parameters.named().items():
         array[...] = given[name]
+    if optimizer is not None:
+        server.steps_before = optimizer.steps
+        for array, kept in zip(server.optimizer_state, optimizer.arrays, strict=True):
+            array[...] = kept

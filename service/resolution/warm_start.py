@@ -16,6 +16,7 @@ from service.transform import Transform
 from workers.mlp.architecture import Architecture
 
 DATA: Final = ("target", "features", "task", "scale", "scale_target", "missing")
+STATE: Final = ("name", "amsgrad", "centered", "history")  # how many arrays an optimizer carries, momentum apart
 POINTER: Final = "/warm_start/model"
 
 
@@ -27,6 +28,7 @@ class Start:
     spec: JobSpec  # its job's, resolved
     transform: Transform
     architecture: Architecture
+    keeps_optimizer: bool  # whether its optimizer's state was kept
 
 
 def continue_spec(spec: JobSpec, start: Start) -> JobSpec:
@@ -43,6 +45,9 @@ def continue_spec(spec: JobSpec, start: Start) -> JobSpec:
         if given != of_model and name in spec.data.model_fields_set and given not in (None, "auto"):
             refuse(f"/data/{name}", given, f"model {start.model_id!r} has {of_model!r}", [of_model])
         taken[name] = of_model
+    optimizer: dict[str, Any] = {}
+    if spec.warm_start is not None and spec.warm_start.optimizer:
+        optimizer = _continued_optimizer(spec, start)
     network = {
         name: getattr(start.spec.network, name)
         for name in type(spec.network).model_fields
@@ -52,9 +57,28 @@ def continue_spec(spec: JobSpec, start: Start) -> JobSpec:
         update={
             "data": spec.data.model_copy(update=taken),
             "network": spec.network.model_copy(update=network),
+            "optimizer": spec.optimizer.model_copy(update=optimizer),
             "loss": start.spec.loss if spec.loss == "auto" else spec.loss,
         }
     )
+
+
+def _continued_optimizer(spec: JobSpec, start: Start) -> dict[str, Any]:
+    """The optimizer's fields that the spec leaves open; those that its state hangs on cannot be others."""
+    given, of_model = spec.optimizer, start.spec.optimizer
+    if not start.keeps_optimizer:
+        detail = f"the optimizer of model {start.model_id!r}, {of_model.name!r}, carried nothing"
+        refuse("/warm_start/optimizer", True, detail, [False])
+    for name in STATE:
+        if name in given.model_fields_set and getattr(given, name) not in (None, getattr(of_model, name)):
+            detail = f"model {start.model_id!r} has {getattr(of_model, name)!r}, and its optimizer's state is of that"
+            refuse(f"/optimizer/{name}", getattr(given, name), detail, [getattr(of_model, name)])
+    if given.momentum is not None and bool(given.momentum) != bool(of_model.momentum):
+        detail = f"the optimizer of model {start.model_id!r} has momentum {of_model.momentum!r}"
+        refuse("/optimizer/momentum", given.momentum, detail, "above 0" if of_model.momentum else [0.0])
+    kept = {name: getattr(of_model, name) for name in STATE}
+    open_fields = [name for name in type(given).model_fields if name not in given.model_fields_set]
+    return {**{name: getattr(of_model, name) for name in open_fields}, **kept}
 
 
 def with_known_classes(targets: tuple[Column, ...], start: Start) -> tuple[Column, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import csv
+from safetensors.numpy import load
 
 from service.errors import InvalidSpec
 from service.jobs import Job, JobStatus
@@ -66,6 +67,48 @@ def test_it_resolves_to_itself_and_keeps_the_bits_through_a_stop(attempt_room: A
     assert again.result is not None
     assert whole.result is not None
     assert again.result["weights_sha256"] == whole.result["weights_sha256"]
+
+
+@pytest.mark.parametrize("optimizer", [{"momentum": 0.9}, {"name": "adam", "amsgrad": True}, {"name": "lion"}])
+def test_with_the_optimizers_state_two_jobs_are_one(attempt_room: AttemptRoom, optimizer: dict[str, Any]) -> None:
+    """Rows in their own order, so that the second job's first epoch is what the whole one's third is."""
+    common = {"early_stopping": None, "shuffle": False}
+    attempt_room.submit(**common, epochs=4, optimizer=optimizer)
+    whole = attempt_room.run()
+    attempt_room.submit(**common, epochs=2, optimizer=optimizer)
+    first = attempt_room.run()
+    start = {"model": (first.result or {})["model_id"], "optimizer": True}
+    attempt_room.submit(**common, epochs=2, network={}, optimizer={}, warm_start=start)
+    attempt_room.run({3: lambda attempt: attempt.draining.set()})
+    second = attempt_room.run()
+    assert second.spec.optimizer == whole.spec.optimizer
+    assert (second.result or {})["weights_sha256"] == (whole.result or {})["weights_sha256"]
+    assert (first.result or {})["weights_sha256"] != (whole.result or {})["weights_sha256"]
+
+
+def test_downloads_leave_the_optimizers_state_out(attempt_room: AttemptRoom, first: Job) -> None:
+    model_id = (first.result or {})["model_id"]
+    stored, models = attempt_room.models.optimizer_state("ada", model_id), attempt_room.models
+    assert stored is not None
+    assert (stored.steps, len(stored.arrays)) == ((first.result or {})["steps"], 1)
+    with np.load(io.BytesIO(models.download("ada", model_id, "npz"))) as npz:
+        arrays = load(models.download("ada", model_id, "safetensors"))
+        assert sorted(npz.files) == sorted(arrays) == ["W1", "W2", "b1", "b2"]
+        assert all((npz[name] == array).all() for name, array in arrays.items())
+
+
+def test_an_optimizer_of_another_state_is_refused(attempt_room: AttemptRoom, first: Job) -> None:
+    start = {"model": (first.result or {})["model_id"], "optimizer": True}
+    for optimizer, pointer in (({"name": "adam"}, "/optimizer/name"), ({"momentum": 0.0}, "/optimizer/momentum")):
+        with pytest.raises(InvalidSpec) as refused:
+            attempt_room.submit(**from_model(first, warm_start=start, optimizer=optimizer))
+        assert [error.pointer for error in refused.value.errors] == [pointer]
+    attempt_room.submit(network={"hidden": [5]}, optimizer={"momentum": 0.0})
+    plain = attempt_room.run()
+    start = {"model": (plain.result or {})["model_id"], "optimizer": True}
+    with pytest.raises(InvalidSpec) as refused:
+        attempt_room.submit(**from_model(plain, warm_start=start, optimizer={}))
+    assert [error.pointer for error in refused.value.errors] == ["/warm_start/optimizer"]
 
 
 def test_a_dataset_of_fewer_classes_keeps_the_models_order(
