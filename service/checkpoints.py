@@ -22,7 +22,7 @@ from service.jobs import CheckpointRef, Lease
 from service.training import Training
 from service.training_state import TrainingState
 
-FORMAT = 1
+FORMAT = 2  # 1 had another state
 
 
 class CheckpointLost(Exception):
@@ -80,6 +80,8 @@ def read_checkpoint(reference: CheckpointRef, artifacts: Artifacts) -> Checkpoin
     if hashlib.sha256(content).hexdigest() != reference.sha256:
         raise CheckpointLost(f"The checkpoint at step {reference.step} is not the recorded one (its SHA-256 differs)")
     head = read_metadata(content)
+    if head["format"] != FORMAT:
+        raise CheckpointLost(f"The checkpoint at step {reference.step} was written by another version of deltaq")
     return Checkpoint(TrainingState(**head["state"]), head["version"], load(content))
 
 

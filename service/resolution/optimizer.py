@@ -34,6 +34,7 @@ def resolve_optimizer(spec: JobSpec, task: Task, watched: Sequence[str]) -> Opti
         refuse("/optimizer/nesterov", True, detail, [False, "momentum above 0"])
     _check_batches(spec)
     _check_search(spec)
+    _check_signs(given, chosen)
     rate = given.learning_rate
     if rate is None:
         rate = EVERY_OPTIMIZER[given.name].default_rate or SGD_RATES.get(task, SGD_RATE)
@@ -59,6 +60,19 @@ def _check_search(spec: JobSpec) -> None:
     if name_of(given.schedule) != "constant":
         refuse("/optimizer/schedule", given.schedule, "optimizer 'lbfgs' searches for each step's length", ["constant"])
     _check_fixed_function(spec.network)
+
+
+def _check_signs(given: OptimizerSpec, chosen: dict[str, Any]) -> None:
+    """Rprop goes by signs alone, and its steps have bounds."""
+    if given.name != "rprop":
+        return
+    for name in ("clip_value", "clip_norm"):
+        if getattr(given, name) is not None:
+            detail = "optimizer 'rprop' goes by the gradient's sign, which clipping does not change"
+            refuse(f"/optimizer/{name}", getattr(given, name), detail, [None])
+    if chosen["step_least"] > chosen["step_most"]:
+        detail = f"it is above step_most, {chosen['step_most']:g}"
+        refuse("/optimizer/step_least", chosen["step_least"], detail, f"at most {chosen['step_most']:g}")
 
 
 def _check_fixed_function(network: NetworkSpec) -> None:
