@@ -211,7 +211,10 @@ class ModelStore:
         self._artifacts.delete(record["path"])
 
     def _content(self, record: Document) -> bytes:
-        content = self._artifacts.read(record["path"])
+        try:
+            content = self._artifacts.read(record["path"])
+        except FileNotFoundError:
+            raise StoreUnavailable(f"The file of model {record['id']} is not there.") from None
         if hashlib.sha256(content).hexdigest() != record["sha256"]:
             raise StoreUnavailable(f"The file of model {record['id']} is not the one that was recorded.")
         return content

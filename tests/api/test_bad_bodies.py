@@ -85,12 +85,12 @@ def test_a_body_larger_than_allowed_is_refused_before_it_is_read(
 
 
 def test_every_wrong_field_is_named_with_its_value(client: httpx.Client) -> None:
-    spec = {"epochs": -1, "network": {"hidden": [0], "activation": "gelu"}, "lerning_rate": 1}
+    spec = {"epochs": -1, "network": {"hidden": [0], "activation": "gelo"}, "lerning_rate": 1}
     body = problem(client.post("/v1/jobs", json=spec), 422)
     assert set(pointers(body)) == {"/dataset", "/epochs", "/network/hidden/0", "/network/activation", "/lerning_rate"}
     values = {error["pointer"]: error["value"] for error in body["errors"]}
     assert values["/epochs"] == -1
-    assert values["/network/activation"] == "gelu"
+    assert values["/network/activation"] == "gelo"
 
 
 @pytest.mark.parametrize(
