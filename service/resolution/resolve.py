@@ -25,7 +25,7 @@ from service.resolution.network import (
 from service.resolution.optimizer import resolve_optimizer
 from service.resolution.rules import check_rules
 from service.resolution.stopping import check_stopping, watchable
-from service.resolution.warm_start import Start, check_shape, continue_spec, with_known_classes
+from service.resolution.warm_start import Start, check_shape, continue_spec, initializer_warning, with_known_classes
 from service.resolution.weights import check_weights
 from service.resolution.workers import check_rows, least_rows, resolve_shards, resolve_workers, rows_left_out
 from service.spec import JobSpec
@@ -133,7 +133,7 @@ def resolve(
                 *split_warnings(data, dataset, features),
                 constant_warning(features),
                 without_effect(network),
-                alike_warning(network),
+                alike_warning(network) if start is None else initializer_warning(network, start),
                 amounts_warning(data, loss, targets),
                 rows_left_out(train_rows, train_rows if spec.batch_size == "full" else batch_rows, least),
                 clamped,

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from service.datasets import Column
 from service.resolution.refusal import refuse
-from service.spec import JobSpec
+from service.spec import JobSpec, NetworkSpec
 from service.transform import Transform
 from workers.mlp.architecture import Architecture
 
@@ -100,6 +100,13 @@ def check_shape(architecture: Architecture, start: Start) -> None:
     if asked != of_model:
         detail = f"model {start.model_id!r} is a network of {of_model}, and the spec asks for {asked}"
         refuse(POINTER, start.model_id, detail, "a model of the same shape, or no network in the spec")
+
+
+def initializer_warning(network: NetworkSpec, start: Start) -> str | None:
+    """A warning where first weights are asked for and the model's are taken; `network` is resolved."""
+    if network.initializer == start.spec.network.initializer:
+        return None
+    return "network.initializer has no effect: the first weights are those of warm_start.model"
 
 
 def shape(architecture: Architecture) -> str:

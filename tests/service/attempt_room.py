@@ -125,7 +125,8 @@ class AttemptRoom:
         spec = JobSpec.model_validate({**SPEC, **fields})
         dataset = Dataset.from_document(self.records.find(self.rooms.tenant, spec.dataset))
         start = as_start(find_start(self.models, self.rooms.tenant, spec))
-        return self.rooms.jobs.accept(self.rooms.tenant, resolve(spec, dataset, None, start).spec, dataset)[0]
+        found = resolve(spec, dataset, None, start)
+        return self.rooms.jobs.accept(self.rooms.tenant, found.spec, dataset, warnings=found.warnings)[0]
 
     def attempt(self, disturb: Mapping[str | int, Disturb] | None = None) -> ObservedAttempt:
         """An attempt at the next job in the queue."""

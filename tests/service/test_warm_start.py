@@ -57,6 +57,17 @@ def test_it_begins_where_the_model_ended(attempt_room: AttemptRoom, first: Job) 
     assert rows[0]["train_loss"] == pytest.approx(before[-1]["train_loss"], rel=0.3)
 
 
+def test_first_weights_are_the_models_whatever_initializer_is_asked_for(attempt_room: AttemptRoom, first: Job) -> None:
+    for initializer, warned in (("zeros", True), ("glorot_uniform", False)):
+        asked = from_model(first, epochs=1, optimizer={"learning_rate": 0.0})
+        attempt_room.submit(**{**asked, "network": {"initializer": initializer}})
+        again = attempt_room.run()
+        assert again.result is not None
+        assert first.result is not None
+        assert again.result["weights_sha256"] == first.result["weights_sha256"]
+        assert any("network.initializer has no effect" in warning for warning in again.warnings) == warned
+
+
 def test_it_resolves_to_itself_and_keeps_the_bits_through_a_stop(attempt_room: AttemptRoom, first: Job) -> None:
     attempt_room.submit(**from_model(first, epochs=3))
     whole = attempt_room.run()
