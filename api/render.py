@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from service.cursors import Page
+from service.folds import most_epochs
 from service.jobs import Job
 from service.resolution import Resolution
 
@@ -42,7 +43,7 @@ def job_json(job: Job) -> JSON:
 
 
 def _progress(job: Job) -> JSON:
-    empty = {"epoch": 0, "epochs": job.spec.epochs, "step": 0, "steps": None, "fraction": 0.0}
+    empty = {"epoch": 0, "epochs": most_epochs(job.spec), "step": 0, "steps": None, "fraction": 0.0}
     return {**empty, "samples_per_s": None, "eta_s": None, **job.progress}
 
 
@@ -69,6 +70,7 @@ def resolution_json(resolution: Resolution) -> JSON:
         "memory_bytes": resolution.memory_bytes,
         "train_rows": resolution.train_rows,
         "validation_rows": resolution.validation_rows,
+        "epochs": most_epochs(resolution.spec),
         "warnings": list(resolution.warnings),
     }
 

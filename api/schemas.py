@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from service.jobs import JobStatus
 from service.spec import JobSpec
+from service.spec.base import Name
 
 T = TypeVar("T")
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
@@ -61,7 +62,7 @@ class Progress(Answer):
 class MetricsRow(Answer):
     """The metrics of one epoch; more columns by task."""
 
-    epoch: int
+    epoch: int = Field(description="From 1, numbered through all trainings of the job")
     train_loss: float | None
     learning_rate: float | None
     samples_per_s: float | None
@@ -75,8 +76,11 @@ class Result(Answer):
     model_id: str
     seconds: float
     workers_used: int
-    best_epoch: int | None
+    best_epoch: int | None = Field(description="The row of the weights kept, whose metrics stand beside")
     stopped_by: str | None
+    confusion_matrix: dict[str, Any] | None = Field(
+        description="`part`: validation, train or folds; `classes`; `matrix`"
+    )
 
 
 class JobError(Answer):
@@ -128,6 +132,7 @@ class DryRun(Answer):
     memory_bytes: int = Field(description="Of one worker")
     train_rows: int
     validation_rows: int
+    epochs: int = Field(description="Of all its trainings, at most")
     warnings: list[str]
 
 
@@ -261,6 +266,33 @@ class Predictions(Answer):
 
     predictions: list[dict[str, Any]]
     warnings: list[str] = Field(description="Columns with levels that the training data did not have, and which")
+
+
+class EvaluateRequest(BaseModel):
+    """Which data set to evaluate a model on."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    dataset: Name = Field(description="The id or name of a data set")
+
+
+class ConfusionMatrix(Answer):
+    """The rows of each class by the class that was chosen, in numbers or, where rows have weights, in weight."""
+
+    classes: list[Label] = Field(description="In the order of rows and columns")
+    matrix: list[list[float]] = Field(description="A row for each true class, a column for each chosen one")
+
+
+class Evaluation(Answer):
+    """A model on a data set's rows; a metric without a value is null."""
+
+    model_id: str
+    dataset_id: str
+    rows: int
+    loss: float | None = Field(description="In scaled units, as the job's")
+    metrics: dict[str, float | None] = Field(description="Every metric of the task; errors in the target's own units")
+    confusion_matrix: ConfusionMatrix | None = Field(description="Of one target of at most 100 classes")
+    warnings: list[str]
 
 
 class Cluster(Answer):

@@ -16,6 +16,7 @@ from service.dataset_records import DatasetRecords
 from service.errors import Misconfigured
 from service.events import Events
 from service.job_records import Jobs
+from service.model_evaluation import ModelEvaluations
 from service.model_records import ModelRecords
 from service.models import ModelStore
 from service.queue import Queue
@@ -37,6 +38,7 @@ class Services:
     datasets: DatasetRecords
     artifacts: Artifacts
     models: ModelStore
+    evaluations: ModelEvaluations
     submission: Submission
     listener: HintListener
     follower: JobFollower
@@ -57,6 +59,7 @@ class Services:
             datasets=datasets,
             artifacts=artifacts,
             models=models,
+            evaluations=ModelEvaluations(models, datasets, artifacts),
             submission=Submission(jobs, datasets, models, queue, settings.max_job_bytes),
             listener=listener,
             follower=JobFollower(jobs, Events(store), listener, CapacityLimiter(READERS)),

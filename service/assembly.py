@@ -15,7 +15,6 @@ from service.training import Training
 from workers.datafiles import Part
 from workers.gradient_worker import Assignment
 from workers.mlp.architecture import Architecture
-from workers.mlp.losses import find_loss
 from workers.mlp.optimizers import LBFGS
 from workers.transport import Transport
 
@@ -46,5 +45,4 @@ def assemble(
 
 def part_scorer(prepared: PreparedData, architecture: Architecture, part: Part) -> Scorer:
     """What scores the outputs of a network for the rows of a part."""
-    loss = find_loss(architecture.loss, architecture.layers[-1].activation)
-    return scorer_for(prepared.transform.target, loss, prepared.open().part(part))
+    return scorer_for(prepared.transform.target, architecture, prepared.open().part(part))

@@ -7,16 +7,15 @@ of the training part are computed once, here, as a prediction gives them, with t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from service.assembly import part_scorer
 from service.folds import Finished, cross_validation
 from service.metrics import is_metric
 from service.preparation import PreparedData
-from service.scoring import Confusion
+from service.scoring import answered
 from service.training import Training
-
-MOST_CLASSES: Final = 100  # of a confusion matrix: it has the square of them
+from workers.datafiles import Part
 
 
 class Kept(NamedTuple):
@@ -38,18 +37,12 @@ def kept(training: Training, prepared: PreparedData) -> Kept:
     assert evaluation is not None  # there is always a row that trains
     for name, value in scorer.score(evaluation.outputs).items():
         metrics.setdefault(f"train_{name}", value)
+    part: Part = "train"
     validation = server.evaluate("validation")
-    if validation is None or training.scorer is None:
-        return Kept(metrics, confusion("train", scorer.confusion(evaluation.outputs), prepared))
-    return Kept(metrics, confusion("validation", training.scorer.confusion(validation.outputs), prepared))
-
-
-def confusion(part: str, matrix: Confusion, prepared: PreparedData) -> dict[str, Any] | None:
-    """The confusion matrix as it is answered: rows are the true classes, columns those that were chosen."""
-    classes = prepared.transform.classes
-    if matrix is None or len(classes) > MOST_CLASSES:
-        return None
-    return {"part": part, "classes": list(classes), "matrix": matrix}
+    if validation is not None and training.scorer is not None:
+        part, scorer, evaluation = "validation", training.scorer, validation
+    matrix = answered(scorer.confusion(evaluation.outputs), prepared.transform.classes)
+    return Kept(metrics, None if matrix is None else {"part": part, **matrix})
 
 
 def left_by(fold: int, training: Training, found: Kept) -> Finished:

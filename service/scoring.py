@@ -8,29 +8,43 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service import metrics
+from service.datasets import Label
 from service.metrics import METRICS, Floats, Weights
 from service.targets import Target, as_probabilities
 from workers.datafiles import PartData
-from workers.mlp.losses import Loss
+from workers.mlp.architecture import Architecture
+from workers.mlp.losses import Loss, find_loss
+
+MOST_CLASSES: Final = 100  # of a confusion matrix that is answered: it has the square of them
 
 Outputs = NDArray[np.floating]
 Scores = dict[str, float | None]
 Confusion = list[list[float]] | None
 
 
-def scorer_for(target: Target, loss: Loss, rows: PartData) -> Scorer:
-    """The scorer of these rows, whose truth and weights it keeps."""
+def scorer_for(target: Target, network: Architecture, rows: PartData) -> Scorer:
+    """The scorer of a network's outputs for these rows, whose truth and weights it keeps."""
+    loss = find_loss(network.loss, network.layers[-1].activation)
     weights = None if rows.w is None else rows.w.astype(np.float64)
     if target.task == "regression":
         return ValueScorer(target.scale, rows.y, weights)
     if target.task == "multilabel":
         return LabelScorer(loss, rows.y, weights)
     return ClassScorer(len(target.classes), loss, rows.y, weights)
+
+
+def answered(matrix: Confusion, classes: Sequence[Label]) -> dict[str, Any] | None:
+    """A confusion matrix as users see it: rows are true classes, columns chosen ones; None where it is too large."""
+    if matrix is None or len(classes) > MOST_CLASSES:
+        return None
+    return {"classes": list(classes), "matrix": matrix}
 
 
 class Scorer(ABC):

@@ -6,7 +6,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from workers.datafiles import PartData
 from workers.mlp.arrays import Array
+from workers.mlp.network import Network
+from workers.mlp.parameters import Parameters
 from workers.mlp.sums import BatchSums
 from workers.summation import combine
 
@@ -43,6 +46,20 @@ class Gathering:
         """The evaluation, once every block is there, its sums by the fixed tree; None of a part without rows."""
         sums = combine(self._sums, 0, self.blocks, BatchSums.plus)
         return None if sums is None else Evaluation(sums, self._outputs)
+
+
+def evaluate_block(
+    network: Network, parameters: Parameters, data: PartData, block: int, outputs: Array, *, observe: bool = False
+) -> BatchSums:
+    """Write the outputs of one block into `outputs`, and return its sums.
+
+    Shapes: outputs (rows of the block, outputs).
+    """
+    rows = block_rows(block)
+    weights = None if data.w is None else data.w[rows]
+    sums = network.sums(parameters, data.x[rows], data.y[rows], weights, observe=observe)
+    np.copyto(outputs, network.layers(len(outputs))[-1].a)
+    return sums
 
 
 def block_count(rows: int) -> int:

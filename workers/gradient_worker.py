@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from workers import kernels
 from workers.batches import Step, batch_rows, epoch_order, shard_slice
 from workers.datafiles import DataFiles, Part
-from workers.evaluation import BLOCK_ROWS, block_rows
+from workers.evaluation import BLOCK_ROWS, block_rows, evaluate_block
 from workers.mlp.architecture import Architecture
 from workers.mlp.arrays import Array
 from workers.mlp.network import Network
@@ -116,11 +116,8 @@ class ShardComputer:
 
         Shapes: outputs (rows of the block, outputs).
         """
-        rows, data = block_rows(block), self._data.part(part)
-        weights = None if data.w is None else data.w[rows]
-        sums = self._evaluator.sums(parameters, data.x[rows], data.y[rows], weights, observe=True)
-        np.copyto(outputs, self._evaluator.layers(len(outputs))[-1].a)
-        return sums
+        data = self._data.part(part)
+        return evaluate_block(self._evaluator, parameters, data, block, outputs, observe=True)
 
     def _weights(self, rows: NDArray[np.int64]) -> NDArray[np.floating] | None:
         """What these rows of the training part weigh; None where each weighs 1."""

@@ -78,6 +78,12 @@ def predict(model_id: str, body: schemas.PredictRequest, services: The, tenant: 
     return JSONAnswer({"predictions": predictions, "warnings": warnings})
 
 
+@router.post("/{model_id}/evaluate", response_model=schemas.Evaluation, responses=problems(400, 404, 413, 415))
+def evaluate(model_id: str, body: schemas.EvaluateRequest, services: The, tenant: Tenant) -> Response:
+    """Measure a model on all rows of a data set that has its columns and the answers."""
+    return JSONAnswer(services.evaluations.evaluate(tenant, model_id, body.dataset))
+
+
 @router.post("/{model_id}/explain-step", response_model=schemas.ExplainedStep, responses=problems(400, 404, 413, 415))
 def explain(model_id: str, body: schemas.ExplainRequest, services: The, tenant: Tenant) -> Response:
     """Show one plain step of gradient descent on one row, layer by layer; the model stays as it is."""
