@@ -27,6 +27,23 @@ SPECS: list[dict[str, Any]] = [
         "epochs": 6,
         "optimizer": {"momentum": 0.9, "nesterov": True, "weight_decay": 0.001},
     },
+    {
+        "dataset": "breast_cancer",
+        "network": {"hidden": [12, 7], "normalization": "batch", "dropout": 0.2, "input_dropout": 0.1},
+        "batch_size": 120,
+        "shards": 6,
+        "epochs": 5,
+        "optimizer": {"name": "adam"},
+    },
+    {
+        "dataset": "wine",
+        "data": {"class_weight": "balanced"},
+        "network": {"hidden": [11], "activation": "gelu", "normalization": "layer"},
+        "batch_size": 50,
+        "shards": 5,
+        "epochs": 5,
+        "optimizer": {"name": "adamw", "schedule": "cosine", "clip_norm": 1.0},
+    },
 ]
 
 
