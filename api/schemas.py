@@ -79,7 +79,7 @@ class Result(Answer):
     best_epoch: int | None = Field(description="The row of the weights kept, whose metrics stand beside")
     stopped_by: str | None
     confusion_matrix: dict[str, Any] | None = Field(
-        description="`part`: validation, train or folds; `classes`; `matrix`"
+        None, description="`part`: validation, train or folds; `classes`; `matrix`"
     )
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from deltaq.errors import DataWarning, DeltaqClientError
     from deltaq.job import Job
     from deltaq.model import Model
-    from deltaq.records import Dataset, Epoch, JobStatus, Prediction, Progress
+    from deltaq.records import Dataset, Epoch, Evaluation, JobStatus, Prediction, Progress
 
 __version__ = "0.1.0"
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Dataset",
     "DeltaqClientError",
     "Epoch",
+    "Evaluation",
     "Job",
     "JobStatus",
     "Model",
@@ -38,7 +39,7 @@ _HOMES = {
     **dict.fromkeys(("DataWarning", "DeltaqClientError"), "errors"),
     "Job": "job",
     "Model": "model",
-    **dict.fromkeys(("Dataset", "Epoch", "JobStatus", "Prediction", "Progress"), "records"),
+    **dict.fromkeys(("Dataset", "Epoch", "Evaluation", "JobStatus", "Prediction", "Progress"), "records"),
 }
 
 

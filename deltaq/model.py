@@ -1,4 +1,4 @@
-"""A trained model as its owner holds it: predictions and downloads. Knows the API's paths alone."""
+"""A trained model as its owner holds it: predictions, evaluations and downloads. Knows the API's paths alone."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ import httpx
 from deltaq.connection import Connection
 from deltaq.errors import DataWarning, InvalidInput
 from deltaq.listing import address
-from deltaq.records import ModelRecord, Prediction, label_text
+from deltaq.records import Dataset, Evaluation, ModelRecord, Prediction, label_text
 from deltaq.rows import body, pages
 
 Format = Literal["npz", "safetensors", "onnx"]
+
+_EVALUATION_S = 600.0  # the service reads and computes all rows before it answers
 
 
 class Model:
@@ -55,6 +57,19 @@ class Model:
             found += [Prediction.read(document, labels) for document in answer["predictions"]]
             for said in answer.get("warnings") or ():
                 warnings.warn(said, DataWarning, stacklevel=2)
+        return found
+
+    def evaluate(self, dataset: Dataset | str) -> Evaluation:
+        """Measure the model on all rows of a data set, given itself or by id or name, that has the answers.
+
+        Warns: DataWarning, as `predict`.
+        Raises: InvalidRequest naming the column that does not fit; ApiError, Unreachable.
+        """
+        named = dataset if isinstance(dataset, str) else dataset.id
+        path = address("models", self.id, "evaluate")
+        found = Evaluation.read(self._connection.call("POST", path, json={"dataset": named}, timeout_s=_EVALUATION_S))
+        for said in found.warnings:
+            warnings.warn(said, DataWarning, stacklevel=2)
         return found
 
     def explain_step(self, row: Any, target: Any, learning_rate: float | None = None) -> dict[str, Any]:

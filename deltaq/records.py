@@ -61,13 +61,24 @@ class Progress(Record):
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch(Record):
-    """One row of a job's metrics; what the job does not measure is None."""
+    """One row of a job's metrics; what the job does not measure is None.
+
+    Of several folds, `fold` counts from 1 and is None for the last training, on all rows.
+    """
 
     epoch: int
+    fold: int | None = None
     train_loss: float | None = None
     validation_loss: float | None = None
     train_accuracy: float | None = None
     validation_accuracy: float | None = None
+    validation_balanced_accuracy: float | None = None
+    validation_f1: float | None = None
+    validation_auc: float | None = None
+    validation_log_loss: float | None = None
+    validation_r2: float | None = None
+    validation_mae: float | None = None
+    validation_rmse: float | None = None
     learning_rate: float | None = None
     samples_per_s: float | None = None
 
@@ -169,6 +180,27 @@ class ModelRecord(Record):
     def converted(cls, values: dict[str, Any]) -> dict[str, Any]:
         """Make the list of classes immutable."""
         return {**values, "classes": tuple(values.get("classes", ()))}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation(Record):
+    """A model on labelled rows. `loss` is in scaled units, errors among the `metrics` are in the target's own.
+
+    `confusion_matrix` has `classes` and `matrix`, a row for each true class and a column for each chosen one.
+    """
+
+    model_id: str | None = None
+    dataset_id: str | None = None
+    rows: int = 0
+    loss: float | None = None
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
+    confusion_matrix: Mapping[str, Any] | None = None
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def converted(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Make the list of warnings immutable."""
+        return {**values, "warnings": tuple(values.get("warnings", ()))}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Commands about models: list, predict, card, download."""
+"""Commands about models: list, predict, evaluate, card, download."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Format(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Put the commands on the application."""
-    for command in (models, predict, card, download):
+    for command in (models, predict, evaluate, card, download):
         app.command()(command)
 
 
@@ -120,6 +120,33 @@ def _print(predictions: Sequence[Prediction]) -> None:
         console.table(("row", *predictions[0].values), rows)
     else:
         console.table(("row", "value"), ((number, one.value) for number, one in enumerate(predictions)))
+
+
+def evaluate(
+    context: typer.Context,
+    model: ModelId,
+    dataset: Annotated[str, typer.Argument(metavar="DATASET", help="A data set's id or name; it has the answers.")],
+    as_json: AsJson = False,
+) -> None:
+    """Measure a model on all rows of a data set: every metric of its task."""
+    import warnings
+
+    from deltaq import console
+
+    with connect(context) as client, warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = client.model(model).evaluate(dataset)
+    for warning in said:
+        console.say(f"warning: {console.printable(str(warning.message))}")
+    if as_json:
+        console.json(found.raw)
+        return
+    console.facts({"rows": found.rows, "loss": found.loss, **found.metrics})
+    if found.confusion_matrix:
+        rows = zip(found.confusion_matrix["classes"], found.confusion_matrix["matrix"], strict=True)
+        numbered = [(f"{number} {console.shown(label)}", *row) for number, (label, row) in enumerate(rows, start=1)]
+        console.write("\n")
+        console.table(("true, chosen", *(str(number) for number in range(1, len(numbered) + 1))), numbered)
 
 
 def card(context: typer.Context, model: ModelId) -> None:

@@ -157,6 +157,55 @@ def predict(client: httpx.Client, model_id: str, rows: Any) -> httpx.Response:
     return client.post(f"/v1/models/{model_id}/predict", json={"rows": rows})
 
 
+def evaluate(client: httpx.Client, model_id: str, dataset: Any) -> httpx.Response:
+    return client.post(f"/v1/models/{model_id}/evaluate", json={"dataset": dataset})
+
+
+def test_a_model_is_measured_on_a_data_set(client: httpx.Client, trained: Trained) -> None:
+    found = strict(evaluate(client, trained.id, "colours").content)
+    table = [line.split(",") for line in CSV.decode().splitlines()[1:]]
+    answers = predict(client, trained.id, [[float(x), colour] for x, colour, _ in table]).json()["predictions"]
+    truth, chosen = [label for _, _, label in table], [one["class"] for one in answers]
+    pairs = list(zip(truth, chosen, strict=True))
+    assert (found["rows"], found["warnings"], found["model_id"]) == (60, [], trained.id)
+    assert found["confusion_matrix"] == {
+        "classes": ["no", "yes"],
+        "matrix": [[pairs.count((true, guess)) for guess in ("no", "yes")] for true in ("no", "yes")],
+    }
+    assert found["metrics"]["accuracy"] == sum(true == guess for true, guess in pairs) / 60
+    assert list(found["metrics"]) == ["accuracy", "balanced_accuracy", "f1", "auc", "log_loss"]
+    by_id = client.get("/v1/datasets/colours").json()["id"]
+    assert evaluate(client, trained.id, by_id).json() == found
+
+
+UNFIT = {
+    "another class": (b"x,colour,label\n1,red,no\n2,green,maybe\n", "'maybe'"),
+    "no such column": (b"x,label\n1,no\n2,yes\n", "'colour'"),
+    "a missing value": (b"x,colour,label\n,red,no\n2,red,yes\n", "'x'"),
+    "another kind": (b"x,colour,label\none,red,no\ntwo,red,yes\n", "'x'"),
+}
+
+
+@pytest.mark.parametrize("what", UNFIT)
+def test_a_data_set_that_does_not_fit_is_refused_by_its_column(
+    client: httpx.Client, trained: Trained, what: str
+) -> None:
+    content, named = UNFIT[what]
+    params, headers = {"name": "other", "target": "label"}, {"Content-Type": "text/csv"}
+    assert client.post("/v1/datasets", params=params, content=content, headers=headers).status_code == 201
+    refused = problem(evaluate(client, trained.id, "other"), 422)
+    assert pointers(refused) == ["/dataset"]
+    assert named in refused["detail"]
+
+
+def test_a_model_is_measured_on_what_is_there_alone(client: httpx.Client, trained: Trained) -> None:
+    for body in ({"dataset": "nowhere"}, {"dataset": 3}, {"dataset": ""}, {}, {"dataset": None}):
+        refused = problem(client.post(f"/v1/models/{trained.id}/evaluate", json=body), 422)
+        assert pointers(refused) == ["/dataset"], body
+    more = {"dataset": "colours", "rows": 3}
+    assert pointers(problem(client.post(f"/v1/models/{trained.id}/evaluate", json=more), 422)) == ["/rows"]
+
+
 def test_rows_are_lists_or_objects(client: httpx.Client, trained: Trained) -> None:
     lists = strict(predict(client, trained.id, [[1.5, "red"], [-2, "green"]]).content)
     objects = predict(client, trained.id, [{"colour": "red", "x": 1.5}, {"x": -2, "colour": "green"}]).json()
@@ -244,4 +293,5 @@ def test_a_model_that_is_not_there_is_not_found(client: httpx.Client) -> None:
     problem(predict(client, UNKNOWN, [[1]]), 404)
     problem(client.get(f"/v1/models/{UNKNOWN}/download"), 404)
     problem(client.get(f"/v1/models/{UNKNOWN}/card"), 404)
+    problem(evaluate(client, UNKNOWN, "iris"), 404)
     problem(client.post(f"/v1/models/{UNKNOWN}/explain-step", json={"row": [1], "target": 1}), 404)

@@ -30,6 +30,7 @@ CALLS = {
     "/v1/models/{model_id}/card": {"get"},
     "/v1/models/{model_id}/download": {"get"},
     "/v1/models/{model_id}/predict": {"post"},
+    "/v1/models/{model_id}/evaluate": {"post"},
     "/v1/models/{model_id}/explain-step": {"post"},
     "/v1/cluster": {"get"},
     "/healthz": {"get"},

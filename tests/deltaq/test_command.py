@@ -213,6 +213,26 @@ def test_predictions_of_several_targets_have_a_column_each(
     assert "warning: column 'colour': 'Red' is new" in err
 
 
+def test_an_evaluation_is_shown_with_its_confusion_matrix(command: Command) -> None:
+    answer = {
+        "rows": 3,
+        "loss": 0.5,
+        "metrics": {"accuracy": 1.0, "auc": None},
+        "confusion_matrix": {"classes": ["no", "Yes"], "matrix": [[1, 0], [0, 2]]},
+        "warnings": ["column 'colour': 'Red' is new"],
+    }
+    with Scripted([says({"id": "model-1"}), says(answer)]) as server:
+        code, out, err = command.run("evaluate", "model-1", "new", DELTAQ_URL=server.url)
+    assert code == 0
+    figures, matrix = out.split("\n\n")
+    assert figures.split() == ["rows", "3", "loss", "0.5", "accuracy", "1", "auc", "–"]
+    assert [line.split() for line in matrix.splitlines()[1:]] == [["1", "no", "1", "0"], ["2", "Yes", "0", "2"]]
+    assert "warning: column 'colour': 'Red' is new" in err
+    with Scripted([says({"id": "model-1"}), says(answer)]) as server:
+        code, out, err = command.run("evaluate", "model-1", "new", "--json", DELTAQ_URL=server.url)
+    assert json.loads(out) == answer
+
+
 def test_a_download_replaces_no_file_unasked(command: Command, tmp_path: Path) -> None:
     path = tmp_path / "mine.npz"
     path.write_text("mine")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from deltaq.client import Client
 from deltaq.errors import DataWarning, InvalidInput
 from deltaq.model import Model
+from deltaq.records import Dataset
 from tests.deltaq.scripted import Scripted, says
 
 MODEL: dict[str, Any] = {"id": "model-1", "classes": [0, 1]}
@@ -53,6 +55,31 @@ def test_several_targets_are_read_by_column() -> None:
         first, second = client.model("model-1").predict([[1], [2]])
     assert (first.values, first.labels) == (values, {})
     assert (second.labels["wet"].value, second.labels["wet"].probability) == (True, 0.75)
+
+
+EVALUATION: dict[str, Any] = {
+    "model_id": "model-1",
+    "dataset_id": "ds-1",
+    "rows": 3,
+    "loss": 0.5,
+    "metrics": {"accuracy": 1.0, "auc": None},
+    "confusion_matrix": {"classes": ["no", "Yes"], "matrix": [[1, 0], [0, 2]]},
+    "warnings": ["column 'colour': 'Red' …"],
+}
+
+
+@pytest.mark.parametrize("dataset", ["new", Dataset(id="new")])
+def test_an_evaluation_is_asked_of_a_data_set(dataset: Any) -> None:
+    with (
+        Scripted([says(MODEL), says(EVALUATION)]) as server,
+        Client(server.url) as client,
+        pytest.warns(DataWarning, match="column 'colour': 'Red'"),
+    ):
+        found = client.model("model-1").evaluate(dataset)
+    assert json.loads(server.seen[1].body) == {"dataset": "new"}
+    assert (found.rows, found.loss, found.metrics["auc"]) == (3, 0.5, None)
+    assert found.confusion_matrix == EVALUATION["confusion_matrix"]
+    assert found.raw == EVALUATION
 
 
 def download(to: Path, **options: Any) -> Path:
