@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from service.datasets import Dataset, choice_warning, constant_warning
+from service.datasets import Column, Dataset, Task, choice_warning, constant_warning
 from service.job_memory import runner_bytes
 from service.partition import fold_rows, part_rows
 from service.resolution.amounts import amounts_warning, check_amounts
@@ -28,8 +29,9 @@ from service.resolution.stopping import check_stopping, watchable
 from service.resolution.warm_start import Start, check_shape, continue_spec, initializer_warning, with_known_classes
 from service.resolution.weights import check_weights
 from service.resolution.workers import check_rows, least_rows, resolve_shards, resolve_workers, rows_left_out
-from service.spec import JobSpec
+from service.spec import DataSpec, JobSpec
 from workers.mlp.architecture import Architecture
+from workers.mlp.choices import Choice
 
 VALIDATION_POINTER = "/data/validation_dataset"
 
@@ -56,6 +58,23 @@ class Resolution:
         return self.train_rows if given == "full" else given
 
 
+class _Asked(NamedTuple):
+    """What is learned from what."""
+
+    features: list[Column]
+    targets: tuple[Column, ...]
+    task: Task
+
+
+class _Rows(NamedTuple):
+    """How many rows train and validate; `fewest` train a fold, and are a full batch of it; `batch` a mini-batch."""
+
+    train: int
+    validation: int
+    fewest: int
+    batch: int
+
+
 def resolve(
     spec: JobSpec, dataset: Dataset, validation: Dataset | None = None, start: Start | None = None
 ) -> Resolution:
@@ -67,33 +86,19 @@ def resolve(
     if start is not None:
         spec = continue_spec(spec, start)
         check_match(needs_of_model(start.transform), None, dataset, "/dataset")
-    targets = choose_targets(spec.data, dataset)
-    if start is not None:
-        targets = with_known_classes(targets, start)
-    features = choose_features(spec.data, dataset, targets)
-    task = choose_task(spec.data, targets)
-    check_weights(spec.data, dataset, targets, task)
-    loss = resolve_loss(spec, task)
-    activation = resolve_output_activation(spec, loss, task)
-    outputs = output_units(task, loss, activation, targets)
+    asked = _asked(spec, dataset, start)
+    loss = resolve_loss(spec, asked.task)
+    activation = resolve_output_activation(spec, loss, asked.task)
+    outputs = output_units(asked.task, loss, activation, asked.targets)
     check_output(loss, activation, outputs)
-    data = resolve_data(spec.data, dataset, features, targets, task, loss, validation)
-    train_rows, validation_rows = part_rows(dataset.rows, data, targets[0].distinct)
-    fewest = train_rows if data.folds is None else fold_rows(train_rows, data.folds, 0)[0]
-    check_magnitudes(data, spec.network.precision, features, targets, task)
-    if validation is not None:
-        check_match(needs_of_job(data, features, targets, task), data.sample_weight, validation, VALIDATION_POINTER)
-        others = (columns_like(features, validation), columns_like(targets, validation))
-        check_magnitudes(data, spec.network.precision, *others, task, VALIDATION_POINTER)
-        check_amounts(loss, others[1], VALIDATION_POINTER)
-        validation_rows = validation.rows
-    validated = validation_rows > 0 or data.folds is not None
-    check_stopping(spec, task, loss, validated=validated)
-    watched = watchable(task, loss, validated=validated)
-    always = watchable(task, loss, validated=validation_rows > 0)  # nothing validates the last training of folds
+    data = resolve_data(spec.data, dataset, asked.features, asked.targets, asked.task, loss, validation)
+    _check_numbers(spec, data, loss, asked, validation)
+    rows = _rows(spec, data, asked, dataset, validation)
+    validated = rows.validation > 0 or data.folds is not None
+    check_stopping(spec, asked.task, loss, validated=validated)
+    always = watchable(asked.task, loss, validated=rows.validation > 0)  # nothing validates the last training of folds
     network = resolve_network(spec.network, activation)
-    batch_rows = fewest if spec.batch_size == "full" else min(spec.batch_size, fewest)
-    shards = resolve_shards(spec, batch_rows)
+    shards = resolve_shards(spec, rows.batch)
     workers, clamped = resolve_workers(spec.workers, shards)
     resolved = spec.model_copy(
         update={
@@ -101,43 +106,86 @@ def resolve(
             "data": data,
             "network": network,
             "loss": loss,
-            "optimizer": resolve_optimizer(spec, task, always),
+            "optimizer": resolve_optimizer(spec, asked.task, always),
             "shards": shards,
             "workers": workers,
         }
     )
-    inputs = sum(feature_width(feature, data.missing) for feature in features)
-    if start is not None:
-        inputs = start.transform.inputs
-    architecture = build_architecture(resolved, inputs, outputs)
-    if start is not None:
-        check_shape(architecture, start)
-    check_rules(spec, watched, architecture)
+    architecture = _architecture(resolved, asked, outputs, start)
+    check_rules(spec, watchable(asked.task, loss, validated=validated), architecture)
     least = least_rows(architecture, shards)
-    check_rows(spec, shards, batch_rows, least)
-    chosen = [choice_warning(target, task) for target in targets] if spec.data.task == "auto" else []
+    check_rows(spec, shards, rows.batch, least)
     return Resolution(
         spec=resolved,
-        inputs=inputs,
+        inputs=architecture.inputs,
         outputs=outputs,
         architecture=architecture,
-        train_rows=train_rows,
-        validation_rows=validation_rows,
+        train_rows=rows.train,
+        validation_rows=rows.validation,
         parameters=architecture.parameter_count,
         least_rows=least,
-        memory_bytes=runner_bytes(resolved, architecture, train_rows, validation_rows),
-        warnings=[
-            warning
-            for warning in (
-                *chosen,
-                *split_warnings(data, dataset, features),
-                constant_warning(features),
-                without_effect(network),
-                alike_warning(network) if start is None else initializer_warning(network, start),
-                amounts_warning(data, loss, targets),
-                rows_left_out(train_rows, train_rows if spec.batch_size == "full" else batch_rows, least),
-                clamped,
-            )
-            if warning
-        ],
+        memory_bytes=runner_bytes(resolved, architecture, rows.train, rows.validation),
+        warnings=_warnings(spec, resolved, asked, rows, least, clamped, dataset, start),
     )
+
+
+def _asked(spec: JobSpec, dataset: Dataset, start: Start | None) -> _Asked:
+    targets = choose_targets(spec.data, dataset)
+    if start is not None:
+        targets = with_known_classes(targets, start)
+    features = choose_features(spec.data, dataset, targets)
+    task = choose_task(spec.data, targets)
+    check_weights(spec.data, dataset, targets, task)
+    return _Asked(features, targets, task)
+
+
+def _check_numbers(spec: JobSpec, data: DataSpec, loss: Choice, asked: _Asked, validation: Dataset | None) -> None:
+    """Hold the columns' numbers against the precision, and another data set that validates against the first one."""
+    features, targets, task = asked
+    check_magnitudes(data, spec.network.precision, features, targets, task)
+    if validation is not None:
+        check_match(needs_of_job(data, features, targets, task), data.sample_weight, validation, VALIDATION_POINTER)
+        others = (columns_like(features, validation), columns_like(targets, validation))
+        check_magnitudes(data, spec.network.precision, *others, task, VALIDATION_POINTER)
+        check_amounts(loss, others[1], VALIDATION_POINTER)
+
+
+def _rows(spec: JobSpec, data: DataSpec, asked: _Asked, dataset: Dataset, validation: Dataset | None) -> _Rows:
+    train, validates = part_rows(dataset.rows, data, asked.targets[0].distinct)
+    fewest = train if data.folds is None else fold_rows(train, data.folds, 0)[0]
+    batch = fewest if spec.batch_size == "full" else min(spec.batch_size, fewest)
+    return _Rows(train, validates if validation is None else validation.rows, fewest, batch)
+
+
+def _architecture(resolved: JobSpec, asked: _Asked, outputs: int, start: Start | None) -> Architecture:
+    if start is None:
+        inputs = sum(feature_width(feature, resolved.data.missing) for feature in asked.features)
+        return build_architecture(resolved, inputs, outputs)
+    architecture = build_architecture(resolved, start.transform.inputs, outputs)
+    check_shape(architecture, start)
+    return architecture
+
+
+def _warnings(
+    spec: JobSpec,
+    resolved: JobSpec,
+    asked: _Asked,
+    rows: _Rows,
+    least: int,
+    clamped: str | None,
+    dataset: Dataset,
+    start: Start | None,
+) -> list[str]:
+    """What the job's owner should know of what was resolved; `clamped` is of its workers."""
+    chosen = [choice_warning(target, asked.task) for target in asked.targets] if spec.data.task == "auto" else []
+    found = (
+        *chosen,
+        *split_warnings(resolved.data, dataset, asked.features),
+        constant_warning(asked.features),
+        without_effect(resolved.network),
+        alike_warning(resolved.network) if start is None else initializer_warning(resolved.network, start),
+        amounts_warning(resolved.data, resolved.loss, asked.targets),
+        rows_left_out(rows.train, rows.train if spec.batch_size == "full" else rows.batch, least),
+        clamped,
+    )
+    return [warning for warning in found if warning]
