@@ -34,7 +34,9 @@ def resolve_data(
     _check_order(data, dataset)
     _check_stratify(data, task)
     check_amounts(loss, targets)
-    stratify = _strata_possible(data, task) if data.stratify is None else data.stratify
+    fraction = _fraction(data, dataset)
+    drawn = fraction > 0 or data.folds is not None
+    stratify = drawn and _strata_possible(data, task) if data.stratify is None else data.stratify
     if stratify:
         _check_folds_of_classes(data, targets[0])
     return data.model_copy(
@@ -43,7 +45,7 @@ def resolve_data(
             "features": tuple(feature.name for feature in features),
             "task": task,
             "scale_target": scale_of_target(data, loss, task),
-            "validation_fraction": _fraction(data, dataset),
+            "validation_fraction": fraction,
             "validation_dataset": None if validation is None else validation.id,
             "stratify": stratify,
         }
@@ -121,6 +123,9 @@ def split_warnings(data: DataSpec, dataset: Dataset, features: Iterable[Column])
     if data.split_seed and given is not None:
         by = "data.validation_dataset" if data.validation_dataset is not None else "data.order_by"
         found.append(f"data.split_seed has no effect: {by} says which rows validate")
+    if not data.validation_fraction and data.folds is None and data.validation_dataset is None:
+        asked = ("stratify", "order_by") if given is not None else ("split_seed", "stratify")
+        found += [f"data.{name} has no effect: no row validates" for name in asked if getattr(data, name)]
     if data.validation_dataset == dataset.id:
         found.append("data.validation_dataset is the data set that trains: every row validates and trains")
     ordering = next((each for each in features if each.name == data.order_by and each.categorical), None)

@@ -107,11 +107,23 @@ def resolve_layer(network: NetworkSpec, layer: HiddenLayer | int) -> HiddenLayer
 
 
 def without_effect(network: NetworkSpec) -> str | None:
-    """A warning where something is asked of hidden layers and there are none."""
-    asked = [name for name in ("dropout", "normalization") if getattr(network, name) not in (0, "none")]
-    if network.hidden or not asked:
+    """A warning where something is asked of hidden layers, as the spec is given, and none of them takes it."""
+    defaults = {name: NetworkSpec.model_fields[name].default for name in ("activation", "dropout", "normalization")}
+    asked = [name for name, default in defaults.items() if getattr(network, name) != default]
+    idle = [f"network.{name}" for name in asked if not _taken(network, name)]
+    if not idle:
         return None
-    return f"network.{' and network.'.join(asked)}: there is no hidden layer, so this has no effect"
+    why = "every hidden layer has its own" if network.hidden else "there is no hidden layer"
+    return f"{' and '.join(idle)}: {why}, so this has no effect"
+
+
+def _taken(network: NetworkSpec, name: str) -> bool:
+    value = getattr(network, name)
+    if name == "activation" and network.initializer == "auto":  # it chooses the first weights, too
+        default = NetworkSpec.model_fields[name].default
+        if find_activation(value).initializer != find_activation(default).initializer:
+            return True
+    return any(getattr(resolve_layer(network, layer), name) == value for layer in network.hidden)
 
 
 def alike_warning(network: NetworkSpec) -> str | None:

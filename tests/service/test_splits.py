@@ -69,11 +69,11 @@ class TestOrder:
         assert resolve(found.spec, self.DATASET).spec == found.spec
 
     def test_a_column_of_dates_that_stays_a_feature_is_warned_of(self) -> None:
-        data: dict[str, Any] = {"order_by": "day", "features": ["x", "day"]}
+        data: dict[str, Any] = {"order_by": "day", "features": ["x", "day"], "validation_fraction": 0.5}
         assert any("'day' orders the rows and is a feature" in said for said in resolved(self.DATASET, **data).warnings)
         assert (
             resolved(self.DATASET, **{**data, "features": ["x"]}).warnings
-            == resolved(self.DATASET, features=["x"]).warnings
+            == resolved(self.DATASET, features=["x"], validation_fraction=0.5).warnings
         )
 
     @pytest.mark.parametrize(
