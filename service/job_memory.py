@@ -20,7 +20,7 @@ _SAMPLE_NUMBERS, _SAMPLE_BYTES = 4, 33  # of each sample: in the precision; in f
 
 
 def runner_bytes(spec: JobSpec, architecture: Architecture, train_rows: int, validation_rows: int) -> int:
-    """What a runner holds when it holds most: while it writes a checkpoint.
+    """What a runner holds when it holds most: while it writes a checkpoint, or checks its gradient.
 
     Units: bytes.
     """
@@ -44,7 +44,9 @@ def _vectors(spec: JobSpec) -> int:
     waiting = (spec.shards - 1).bit_length()  # right halves of the tree over the shards, one a level
     gradient = 1
     written = 2 * kept  # safetensors collects the arrays, then makes the file's bytes of them
-    return kept + gradient + scratch + waiting + written
+    double = 2 if spec.network.precision == "float32" else 1
+    checked = 3 * double if spec.gradient_check else 0  # before the first checkpoint; in float64
+    return kept + gradient + scratch + waiting + max(written, checked)
 
 
 def _network_row_bytes(architecture: Architecture) -> int:

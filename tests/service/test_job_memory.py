@@ -10,6 +10,7 @@ import pytest
 from service.assembly import assemble
 from service.builtin import install_builtins
 from service.checkpoints import save_checkpoint
+from service.gradient_checking import verify_gradient
 from service.jobs import Lease
 from service.preparation import prepare
 from service.resolution import resolve
@@ -36,8 +37,18 @@ ALL = {
         {"network": {"hidden": [256, 32], "normalization": "batch", "dropout": 0.5}, "batch_size": "full", "shards": 1},
         {"network": {"hidden": [512, 64], "normalization": "layer", "input_dropout": 0.1}, "batch_size": 1024},
         {"network": {"hidden": [1024, 256]}, "batch_size": "full", "shards": 8, "optimizer": {"name": "lbfgs"}},
+        {"network": {"hidden": [1024, 1024]}, "batch_size": 512, "gradient_check": True},
     ],
-    ids=["weights", "weights and all that goes with them", "float64", "rows", "batch and dropout", "layer", "lbfgs"],
+    ids=[
+        "weights",
+        "weights and all that goes with them",
+        "float64",
+        "rows",
+        "batch and dropout",
+        "layer",
+        "lbfgs",
+        "gradient check",
+    ],
 )
 def test_it_is_within_a_fifth_of_what_is_allocated(data_room: DataRoom, spec: dict[str, Any]) -> None:
     digits = next(made for made in install_builtins(data_room.records, data_room.artifacts) if made.name == "digits")
@@ -47,6 +58,8 @@ def test_it_is_within_a_fifth_of_what_is_allocated(data_room: DataRoom, spec: di
     tracemalloc.start()
     try:
         training = assemble(resolution, prepared, lambda given: LocalTransport(ShardComputer(given)))
+        if resolution.spec.gradient_check:
+            verify_gradient(training.server.parameters, prepared, 0)
         training.run(Unobserved())
         checkpoint = save_checkpoint(training, Lease("job-" + "a" * 20, "1-a"), data_room.artifacts, {})
         _, peak = tracemalloc.get_traced_memory()

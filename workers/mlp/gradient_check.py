@@ -74,6 +74,10 @@ class _Trial:
         self.trained = self._copy(parameters)
         self.loss = self._measure()
         self._gradient = {name: array.copy() for name, array in self._out.named().items()}
+        rounding = 1e-6 * max(1.0, abs(self.loss))
+        self._least = {
+            name: max(1e-3 * float(max(array.max(), -array.min())), rounding) for name, array in self._gradient.items()
+        }
 
     def chosen(self, place: int, name: str) -> list[Index]:
         """Draw which numbers of an array are moved."""
@@ -85,9 +89,7 @@ class _Trial:
 
     def relative_error(self, name: str, index: Index) -> float:
         """Return how far the two gradients of one number are apart."""
-        gradient = self._gradient[name]
-        least = max(1e-3 * float(np.abs(gradient).max()), 1e-6 * max(1.0, abs(self.loss)))
-        analytic, best = float(gradient[index]), np.inf
+        analytic, least, best = float(self._gradient[name][index]), self._least[name], np.inf
         for step in STEPS:
             numeric = self._difference(self.trained[name], index, step)
             best = min(best, abs(analytic - numeric) / max(abs(analytic), abs(numeric), least))
