@@ -254,13 +254,11 @@ INERT: list[tuple[str, Any, Changes]] = [
 def test_a_field_without_effect_is_refused_or_warned_of(path: str, value: Any, context: Changes) -> None:
     table = table_dataset(columns(0))
 
-    def warnings(changes: Changes) -> set[str]:
-        return set(resolve(JobSpec.model_validate(nested({**BASE, **changes})), table).warnings)
+    def said(changes: Changes) -> set[str]:
+        """The warnings, or the pointers of a refusal as paths."""
+        try:
+            return set(resolve(JobSpec.model_validate(nested({**BASE, **changes})), table).warnings)
+        except InvalidSpec as refused:
+            return {error.pointer[1:].replace("/", ".") for error in refused.errors}
 
-    without = warnings(context)
-    try:
-        said = warnings({**context, path: value})
-    except InvalidSpec as refused:
-        assert refused.errors[0].pointer == "/" + path.replace(".", "/")
-    else:
-        assert any(path in warning for warning in said - without), said
+    assert any(path in words for words in said({**context, path: value}) - said(context))
