@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from safetensors.numpy import load
 from sklearn.metrics import r2_score
 
 from tests.integration.live import LiveService, until
+from tests.service.in_onnx_runtime import run
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -129,20 +133,41 @@ def test_downloads_hold_the_hashed_arrays_and_predict_the_same(live: LiveService
     until(lambda: live.job(paused)["status"] == "paused", 20, "the pause")
     live.call("POST", f"/v1/jobs/{paused}/resume")
     results = [live.finish(job)["result"] for job in (plain, paused)]
-    assert results[0]["weights_sha256"] == results[1]["weights_sha256"]
+    warm = live.submit({**spec, "epochs": 3, "warm_start": {"model": results[0]["model_id"]}})
+    results.append(live.finish(warm)["result"])
+    hashes = [result["weights_sha256"] for result in results]
+    assert hashes[0] == hashes[1] != hashes[2]
+    preview = live.call("GET", "/v1/datasets/digits/preview").json()
+    rows = [dict(zip(preview["columns"], row, strict=True)) for row in preview["rows"]]
     for result in results:
-        download = f"/v1/models/{result['model_id']}/download"
-        npz = dict(np.load(io.BytesIO(live.call("GET", download, params={"format": "npz"}).content)))
-        tensors = load(live.call("GET", download, params={"format": "safetensors"}).content)
-        assert [array.shape for array in npz.values()] == [
-            *((64, 50), (50,), (50, 3), (3,), (3, 17), (17,), (17, 10), (10,)),
-        ]
-        for arrays in (npz, tensors):
-            digest = hashlib.sha256()
-            for layer in range(1, 5):
-                for name in (f"W{layer}", f"b{layer}"):
-                    digest.update(np.ascontiguousarray(arrays[name], "<f4").tobytes())
-            assert digest.hexdigest() == result["weights_sha256"]
+        files = {form: download(live, result["model_id"], form) for form in ("npz", "safetensors", "onnx")}
+        for arrays in (np.load(io.BytesIO(files["npz"])), load(files["safetensors"]), constants(files["onnx"])):
+            assert digest(arrays) == result["weights_sha256"]
+        columns = {name: np.array([[row[name]] for row in rows], float) for name in rows[0] if name != "digit"}
+        found, answers = run(files["onnx"], columns), predict(live, result["model_id"], rows)
+        scores = [list(answer["probabilities"].values()) for answer in answers]
+        assert np.allclose(found["probabilities"], scores, rtol=0, atol=1e-5)
+        assert found["label"].tolist() == [answer["class"] for answer in answers]
+
+
+def download(live: LiveService, model_id: str, form: str) -> bytes:
+    return live.call("GET", f"/v1/models/{model_id}/download", params={"format": form}).content
+
+
+def constants(content: bytes) -> dict[str, Any]:
+    """What an ONNX file holds, the model's arrays by their names among it."""
+    made = onnx.load_from_string(content).graph.initializer
+    return {each.name.removeprefix("deltaq/"): onnx.numpy_helper.to_array(each) for each in made}
+
+
+def digest(arrays: Mapping[str, Any]) -> str:
+    """The hash of a [50, 3, 17] network of digits as the contract has it."""
+    found, sizes = hashlib.sha256(), (64, 50, 3, 17, 10)
+    for layer, shape in enumerate(itertools.pairwise(sizes), start=1):
+        assert (arrays[f"W{layer}"].shape, arrays[f"b{layer}"].shape) == (shape, shape[1:])
+        for name in (f"W{layer}", f"b{layer}"):
+            found.update(np.ascontiguousarray(arrays[name], "<f4").tobytes())
+    return found.hexdigest()
 
 
 @pytest.mark.parametrize("stopping", [None, {"patience": 3}])
