@@ -233,6 +233,12 @@ def test_an_evaluation_is_shown_with_its_confusion_matrix(command: Command) -> N
     assert json.loads(out) == answer
 
 
+def test_a_card_is_printed_in_json(command: Command) -> None:
+    with Scripted([says({"id": "model-1"}), says({"format": 1, "metrics": {"train_loss": None}})]) as server:
+        code, out, _ = command.run("card", "model-1", DELTAQ_URL=server.url)
+    assert (code, json.loads(out)) == (0, {"format": 1, "metrics": {"train_loss": None}})
+
+
 def test_a_download_replaces_no_file_unasked(command: Command, tmp_path: Path) -> None:
     path = tmp_path / "mine.npz"
     path.write_text("mine")

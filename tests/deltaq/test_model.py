@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from deltaq.client import Client
@@ -46,6 +47,33 @@ def test_what_the_service_warns_of_is_a_warning() -> None:
     ):
         (prediction,) = client.model("model-1").predict([[1, "Red"]])
     assert prediction.value == 1.5
+
+
+def test_scores_stand_in_the_place_of_probabilities() -> None:
+    answer = {"class": 1, "scores": {"0": -2.5, "1": 2.5}}
+    with Scripted([says(MODEL), says({"predictions": [answer]})]) as server, Client(server.url) as client:
+        (prediction,) = client.model("model-1").predict([[1]])
+    assert (prediction.label, prediction.scores, prediction.probabilities) == (1, {0: -2.5, 1: 2.5}, {})
+
+
+def test_a_step_is_asked_for_with_its_row_answer_and_rate() -> None:
+    answers = [says(MODEL), says({"learning_rate": 0.5}), says({"learning_rate": 0.1})]
+    with Scripted(answers) as server, Client(server.url) as client:
+        model = client.model("model-1")
+        assert model.explain_step(np.array([1.5, 2.0]), "yes", 0.5) == {"learning_rate": 0.5}
+        assert model.explain_step({"x": None}, {"a": 1, "b": 2}) == {"learning_rate": 0.1}
+        with pytest.raises(InvalidInput, match="/row/0: nan"):
+            model.explain_step([float("nan")], 1)
+    _, first, second = server.seen
+    assert (first.method, first.path) == ("POST", "/v1/models/model-1/explain-step")
+    assert json.loads(first.body) == {"row": [1.5, 2.0], "target": "yes", "learning_rate": 0.5}
+    assert json.loads(second.body) == {"row": {"x": None}, "target": {"a": 1, "b": 2}, "learning_rate": None}
+
+
+def test_the_card_is_as_the_service_writes_it() -> None:
+    with Scripted([says(MODEL), says({"format": 1})]) as server, Client(server.url) as client:
+        assert client.model("model-1").card() == {"format": 1}
+    assert server.seen[1].path == "/v1/models/model-1/card"
 
 
 def test_several_targets_are_read_by_column() -> None:

@@ -58,7 +58,7 @@ def test_the_way_of_a_model_from_the_spec_to_a_file(live: LiveService, tmp_path:
     code, out, _ = deltaq(live, "predict", model, str(rows))
     assert str(prediction["class"]) in out
 
-    for form in ("npz", "safetensors"):
+    for form in ("npz", "safetensors", "onnx"):
         path = tmp_path / f"model.{form}"
         code, _, err = deltaq(live, "download", model, "--format", form, "-o", str(path))
         assert code == 0, err
