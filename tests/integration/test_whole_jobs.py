@@ -150,6 +150,36 @@ def test_downloads_hold_the_hashed_arrays_and_predict_the_same(live: LiveService
         assert found["label"].tolist() == [answer["class"] for answer in answers]
 
 
+def test_all_that_a_model_may_be_made_of_travels_in_its_onnx_file(live: LiveService) -> None:
+    lines = [
+        f"{'' if n % 7 == 0 else n / 10},{('red', 'green', '')[n % 3]},{'' if n % 5 == 0 else n % 4},"
+        f"{n % 2 == 0},{'yes' if n % 4 else 'no'}"
+        for n in range(120)
+    ]
+    dataset = upload(live, "everything", "x,colour,size,wet,ok\n" + "\n".join(lines) + "\n", target="ok")
+    spec = {
+        "dataset": dataset,
+        "data": {"target": ["wet", "ok"], "task": "multilabel", "missing": "indicator"},
+        "network": {"hidden": [8, 6], "activation": "prelu", "normalization": "batch", "dropout": 0.1},
+        "epochs": 5,
+        "gradient_check": True,
+    }
+    result = live.finish(live.submit(spec))["result"]
+    assert result["gradient_check"]["worst_relative_error"] < 1e-4
+    rows = [[1.5, "red", 3], [None, None, None], [7.0, "green", 0], [2.0, "blue", 1]]
+    columns = {
+        "x": np.array([[1.5], [np.nan], [7.0], [2.0]]),
+        "colour": np.array([["red"], [""], ["green"], ["blue"]], object),
+        "size": np.array([[3.0], [np.nan], [0.0], [1.0]]),
+    }
+    found = run(download(live, result["model_id"], "onnx"), columns)
+    answers = [list(answer["labels"].values()) for answer in predict(live, result["model_id"], rows)]
+    scores = [[label["probability"] for label in answer] for answer in answers]
+    assert np.allclose(found["probabilities"], scores, rtol=0, atol=1e-5)
+    values = [[json.dumps(answer[0]["value"]), answer[1]["value"]] for answer in answers]  # of two types: as text
+    assert found["labels"].tolist() == values
+
+
 def download(live: LiveService, model_id: str, form: str) -> bytes:
     return live.call("GET", f"/v1/models/{model_id}/download", params={"format": form}).content
 
