@@ -6,6 +6,7 @@ the most. Beside it are the interpreter and its libraries, the same for every jo
 
 from __future__ import annotations
 
+from service.metrics import SORTED_AT_ONCE
 from service.optimizer import build_optimizer
 from service.spec import JobSpec
 from workers.evaluation import BLOCK_ROWS
@@ -17,6 +18,8 @@ from workers.mlp.parameters import flat_size
 _CHANCE_BYTES = 4  # of a random number for dropout
 _PLANES = 3  # of a layer's workspace, as wide as the widest layer
 _SAMPLE_NUMBERS, _SAMPLE_BYTES = 4, 33  # of each sample: in the precision; in float64, whole numbers and one truth
+_TRUTH_BYTES = 1  # of each output: whether it should be on
+_SCORE_BYTES, _SORTED_BYTES = 32, 64  # of each output: in float64; of each that is sorted for the AUC
 
 
 def runner_bytes(spec: JobSpec, architecture: Architecture, train_rows: int, validation_rows: int) -> int:
@@ -32,7 +35,8 @@ def runner_bytes(spec: JobSpec, architecture: Architecture, train_rows: int, val
     mapped = (train_rows + validation_rows + shard_rows) * row_bytes  # and a shard's rows, copied together
     orders = 2 * 8 * train_rows  # an epoch's, while the next one's is drawn
     networks = (shard_rows + BLOCK_ROWS) * _network_row_bytes(architecture)
-    return mapped + orders + networks + _vectors(spec) * flat_size(architecture) * architecture.dtype.itemsize
+    scored = _scoring_bytes(architecture, train_rows, validation_rows)
+    return mapped + orders + networks + scored + _vectors(spec) * flat_size(architecture) * architecture.dtype.itemsize
 
 
 def _vectors(spec: JobSpec) -> int:
@@ -47,6 +51,14 @@ def _vectors(spec: JobSpec) -> int:
     double = 2 if spec.network.precision == "float32" else 1
     checked = 3 * double if spec.gradient_check else 0  # before the first checkpoint; in float64
     return kept + gradient + scratch + waiting + max(written, checked)
+
+
+def _scoring_bytes(architecture: Architecture, train_rows: int, validation_rows: int) -> int:
+    """Both parts' outputs as they are gathered, and what scoring the larger part takes beside them."""
+    outputs, rows = architecture.outputs, max(train_rows, validation_rows)
+    gathered = (train_rows + validation_rows) * outputs * (architecture.dtype.itemsize + _TRUTH_BYTES)
+    sorted_at_once = min(rows * outputs, max(rows, SORTED_AT_ONCE))
+    return gathered + rows * outputs * _SCORE_BYTES + sorted_at_once * _SORTED_BYTES
 
 
 def _network_row_bytes(architecture: Architecture) -> int:

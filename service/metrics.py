@@ -28,7 +28,7 @@ METRICS: Final[Mapping[Task, tuple[str, ...]]] = {
 }
 ERRORS: Final = ("loss", "log_loss", "mae", "rmse")  # the smaller, the better
 
-_SORTED_AT_ONCE = 1 << 16  # numbers: more columns at a time cost memory and save nothing
+SORTED_AT_ONCE: Final = 1 << 16  # numbers: more columns at a time cost memory and save nothing
 
 
 def metric_names(task: Task, *, probabilities: bool) -> tuple[str, ...]:
@@ -99,7 +99,7 @@ def auc(scores: Floats, positive: NDArray[np.bool_], weights: Weights) -> float 
 
     Shapes: scores and positive (columns, rows).
     """
-    at_once = max(_SORTED_AT_ONCE // max(scores.shape[-1], 1), 1)
+    at_once = max(SORTED_AT_ONCE // max(scores.shape[-1], 1), 1)
     starts = range(0, len(scores), at_once)
     found = [_areas(scores[lo : lo + at_once], positive[lo : lo + at_once], weights) for lo in starts]
     areas, possible = np.concatenate([each for each, _ in found]), np.concatenate([each for _, each in found])

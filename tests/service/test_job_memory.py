@@ -14,6 +14,7 @@ from service.gradient_checking import verify_gradient
 from service.jobs import Lease
 from service.preparation import prepare
 from service.resolution import resolve
+from service.results import kept
 from service.spec import JobSpec
 from tests.service.data_room import DataRoom
 from tests.service.short_training import Unobserved
@@ -38,6 +39,7 @@ ALL = {
         {"network": {"hidden": [512, 64], "normalization": "layer", "input_dropout": 0.1}, "batch_size": 1024},
         {"network": {"hidden": [1024, 256]}, "batch_size": "full", "shards": 8, "optimizer": {"name": "lbfgs"}},
         {"network": {"hidden": [1024, 1024]}, "batch_size": 512, "gradient_check": True},
+        {"network": {"hidden": [8]}},
     ],
     ids=[
         "weights",
@@ -48,6 +50,7 @@ ALL = {
         "layer",
         "lbfgs",
         "gradient check",
+        "scoring",
     ],
 )
 def test_it_is_within_a_fifth_of_what_is_allocated(data_room: DataRoom, spec: dict[str, Any]) -> None:
@@ -62,6 +65,7 @@ def test_it_is_within_a_fifth_of_what_is_allocated(data_room: DataRoom, spec: di
             verify_gradient(training.server.parameters, prepared, 0)
         training.run(Unobserved())
         checkpoint = save_checkpoint(training, Lease("job-" + "a" * 20, "1-a"), data_room.artifacts, {})
+        kept(training, prepared)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

@@ -155,7 +155,7 @@ def test_auc_of_more_columns_than_are_sorted_at_once(monkeypatch: pytest.MonkeyP
     generator = np.random.default_rng(2)
     scores, positive = generator.integers(0, 9, (7, 40)) / 9, generator.random((7, 40)) > 0.4
     whole = metrics.auc(scores, positive, None)
-    monkeypatch.setattr(metrics, "_SORTED_AT_ONCE", 90)
+    monkeypatch.setattr(metrics, "SORTED_AT_ONCE", 90)
     assert metrics.auc(scores, positive, None) == whole
 
 
