@@ -157,6 +157,27 @@ def test_figures_are_the_job_s_and_scikit_learn_s(service: Service, evaluations:
     }
 
 
+@pytest.mark.parametrize("metric", ["validation_f1", "validation_log_loss"])
+def test_the_result_holds_the_metrics_of_the_weights_kept(
+    service: Service, evaluations: ModelEvaluations, metric: str
+) -> None:
+    old, _ = (service.data.add_table(table(seed), name, target="count") for seed, name in ((1, "old"), (2, "new")))
+    stopping = {"early_stopping": {"metric": metric, "patience": 8}, "epochs": 200}
+    model, result = service.run(old, **spec_of("three words") | stopping)
+    assert result["stopped_by"] == "early_stopping"
+    assert result["epochs"] == result["best_epoch"] + 8
+    job_rows = service.room.rooms.jobs.metrics(service.data.tenant, model.document["job_id"], limit=500).items
+    best = job_rows[result["best_epoch"] - 1]
+    assert {name: result[name] for name in best if name in result and name != "epoch"} == {
+        name: value for name, value in best.items() if name in result and name != "epoch"
+    }
+    found = evaluations.evaluate(service.data.tenant, model.document["id"], "new")
+    for name, value in found["metrics"].items():
+        assert result[f"validation_{name}"] == value
+    on_old = evaluations.evaluate(service.data.tenant, model.document["id"], old.id)
+    assert result["train_f1"] == on_old["metrics"]["f1"]
+
+
 def test_without_the_column_of_weights_each_row_weighs_1(service: Service, evaluations: ModelEvaluations) -> None:
     model, _, _, _ = trained(service, "true and false")
     columns = table(2)
