@@ -48,7 +48,7 @@ def typed(line: list[str], text: str, folder: Path, live: LiveService) -> str:
         (
             "docs/http.md",
             ["/epoch", "weights_sha256", '"class":"small"', '"class":"large"', "\n204\n", '"status":"ready"'],
-            ["flowers.npz", "flowers.safetensors", "flowers.onnx", "card.json", "step.json"],
+            ["flowers.npz", "flowers.safetensors", "flowers.onnx", "card.json", "evaluation.json", "step.json"],
         ),
     ],
 )
