@@ -9,18 +9,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import structlog
 
-from service.artifacts import Artifacts
 from service.assembly import assemble
 from service.beat import Beat
 from service.checkpointing import Checkpointing
 from service.checkpoints import Checkpoint, CheckpointLost
-from service.dataset_records import DatasetRecords
 from service.errors import (
     DeltaqError,
     LeaseLost,
@@ -31,14 +27,12 @@ from service.errors import (
 from service.folds import Stage, next_stage
 from service.gradient_checking import said, verify_gradient
 from service.job_inputs import JobInputs, read_inputs
-from service.jobs import Job, Lease
-from service.models import ModelStore, OptimizerState, save_model
+from service.models import OptimizerState, save_model
 from service.preparation import PreparedData, prepare
-from service.queue import Queue
 from service.results import Kept, kept, left_by, result_of
-from service.settings import Settings
 from service.training import Training
 from service.warm_start import begin_with
+from service.work import Equipment, Work
 from workers.gradient_worker import Assignment, ShardComputer
 from workers.transport import Transport, WorkersLost
 from workers.transport.local import LocalTransport
@@ -47,8 +41,6 @@ log = structlog.get_logger()
 
 PAUSE_S = 1.0
 
-Connect = Callable[[list[str], str, Assignment, dict[str, str]], Transport]
-
 
 class Interrupted(Exception):
     """The attempt stops here, to be gone on with or not: cancelled, paused or drained; `pause` asks for that itself."""
@@ -56,28 +48,6 @@ class Interrupted(Exception):
     def __init__(self, reason: str, *, pause: bool = False) -> None:
         super().__init__(reason)
         self.pause = pause
-
-
-@dataclass(frozen=True)
-class Work:
-    """One job given to a runner: its record as claimed, the right to run it, and the workers that serve it."""
-
-    job: Job
-    lease: Lease
-    workers: list[str]  # names of gradient workers; one name: the runner computes itself, on that worker's slot
-
-
-@dataclass(frozen=True)
-class Equipment:
-    """What a runner has for all its attempts."""
-
-    settings: Settings
-    queue: Queue
-    records: DatasetRecords
-    models: ModelStore
-    artifacts: Artifacts
-    connect: Connect
-    fingerprint: dict[str, str]
 
 
 class Attempt:

@@ -16,11 +16,11 @@ from ray.exceptions import RayActorError, RayTaskError
 
 from service import actors
 from service.actors import Backoff, Member
-from service.attempt import Work
 from service.errors import Conflict, LeaseLost
 from service.jobs import Lease
 from service.runner import Runner
 from service.settings import Settings
+from service.work import Work
 from workers.gradient_worker import GradientWorker
 from workers.transport.ray_objects import connect
 

@@ -12,7 +12,7 @@ import structlog
 
 from service import logs
 from service.artifacts import Artifacts
-from service.attempt import Attempt, Connect, Equipment, Work
+from service.attempt import Attempt
 from service.dataset_records import DatasetRecords
 from service.errors import Conflict, LeaseLost
 from service.model_records import ModelRecords
@@ -20,6 +20,7 @@ from service.models import ModelStore
 from service.queue import Queue
 from service.settings import Settings
 from service.store import Store
+from service.work import Connect, Equipment, Work
 from workers import kernels
 from workers.place import Place
 

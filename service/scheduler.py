@@ -18,13 +18,13 @@ from types import FrameType
 import ray
 import structlog
 
-from service.attempt import Work
 from service.errors import LeaseLost, StoreUnavailable
 from service.lease_watch import LeaseWatch
 from service.pool import Pool
 from service.queue import ClaimedJob, Queue, RunningJob
 from service.settings import Settings
 from service.store import Store
+from service.work import Work
 
 log = structlog.get_logger()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from service.artifacts import Artifacts
-from service.attempt import Attempt, Equipment, Work
+from service.attempt import Attempt
 from service.beat import Beat
 from service.builtin import install_builtins
 from service.dataset_records import DatasetRecords
@@ -23,6 +23,7 @@ from service.settings import Settings
 from service.spec import JobSpec
 from service.store import Store
 from service.warm_start import as_start, find_start
+from service.work import Equipment, Work
 from tests.service.rooms import Rooms
 from workers.gradient_worker import Assignment, ShardComputer
 from workers.transport import Transport

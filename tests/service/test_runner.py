@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from service.attempt import Work
 from service.errors import Conflict, LeaseLost
 from service.runner import Runner
 from service.settings import Settings
+from service.work import Work
 from tests.service.rooms import Rooms
 
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from service.attempt import Work
 from service.errors import StoreUnavailable
 from service.jobs import JobStatus, Lease
 from service.queue import ClaimedJob, Queue
 from service.scheduler import Scheduler
 from service.settings import Settings
+from service.work import Work
 from tests.service.rooms import Rooms
 
 SETTINGS = Settings(lease_s=0.3)

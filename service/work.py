@@ -1,0 +1,39 @@
+"""What is given to who runs a job: the job with the right to run it, and what a runner has for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from service.artifacts import Artifacts
+from service.dataset_records import DatasetRecords
+from service.jobs import Job, Lease
+from service.models import ModelStore
+from service.queue import Queue
+from service.settings import Settings
+from workers.gradient_worker import Assignment
+from workers.transport import Transport
+
+Connect = Callable[[list[str], str, Assignment, dict[str, str]], Transport]
+
+
+@dataclass(frozen=True)
+class Work:
+    """One job given to a runner: its record as claimed, the right to run it, and the workers that serve it."""
+
+    job: Job
+    lease: Lease
+    workers: list[str]  # names of gradient workers; one name: the runner computes itself, on that worker's slot
+
+
+@dataclass(frozen=True)
+class Equipment:
+    """What a runner has for all its attempts."""
+
+    settings: Settings
+    queue: Queue
+    records: DatasetRecords
+    models: ModelStore
+    artifacts: Artifacts
+    connect: Connect
+    fingerprint: dict[str, str]
