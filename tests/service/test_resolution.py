@@ -390,9 +390,10 @@ def test_constant_features_are_warned_of_where_they_are_used() -> None:
 
 
 def test_memory_grows_with_what_needs_it() -> None:
-    small = resolved("digits")
-    assert 1.5 < resolved("digits", network={"precision": "float64"}).memory_bytes / small.memory_bytes < 2
-    assert resolved("digits", network={"hidden": [4096]}).memory_bytes > 10 * small.memory_bytes
+    small, large = resolved("digits"), resolved("digits", network={"hidden": [4096]})
+    assert large.memory_bytes > 10 * small.memory_bytes
+    double = resolved("digits", network={"hidden": [4096], "precision": "float64"})
+    assert 1.8 < double.memory_bytes / large.memory_bytes < 2  # scores are in float64 in any case
 
 
 @pytest.mark.parametrize(
