@@ -56,15 +56,15 @@ class SearchingServer(ParameterServer):
     def step(self, step: Step, rate: float | None = None) -> BatchSums:
         """Do one iteration, its search beginning at this length; answers the sums before it.
 
-        Sums that are no numbers update nothing.
+        A value that is no number updates nothing.
         Raises: WorkersLost, with nothing changed: the step can be done again.
         """
         here = self._here(step)
         if not math.isfinite(here.value):
-            return here.sums
+            return here.sums._replace(loss=here.value)
         self.figures = here.figures
         there = self._iterate(step, here, self._rule.default_rate if rate is None else rate)
-        self.converged = there is None
+        self.converged = there is None or self._rule.hardly_changed(here.value, there.value)
         self.version += 1
         self._found = (self.version, there or here)
         return here.sums
@@ -77,7 +77,7 @@ class SearchingServer(ParameterServer):
     def _iterate(self, step: Step, here: Found, rate: float) -> Found | None:
         """Go on to lower ground and remember the way; None, with nothing changed, where there is none."""
         p, g = self.parameters.trained, self._gradient.trained
-        if not rate or not here.sums.weight or np.abs(g).max() <= self._rule.tolerance:
+        if not rate or not here.sums.weight or self._rule.flat(g):
             return None
         np.copyto(self._start, p)
         np.copyto(self._slope, g)
@@ -123,7 +123,9 @@ class SearchingServer(ParameterServer):
             last = (t, self._evaluate(step))
             return Point(t, last[1].value, dot(g, direction, scratch))
 
-        best = LineSearch(evaluate, Point(0.0, here.value, fall)).find(self._first(rate))
+        resolution = float(np.finfo(p.dtype).eps) * abs(here.value)
+        search = LineSearch(evaluate, Point(0.0, here.value, fall), self._rule.max_evaluations, resolution)
+        best = search.find(self._first(rate))
         if not best.t or not best.value < here.value:
             return None
         if best.t != last[0]:
@@ -139,16 +141,20 @@ class SearchingServer(ParameterServer):
         return rate if known else rate * min(1.0, 1.0 / float(np.abs(self._slope).sum(dtype=np.float64)))
 
     def _evaluate(self, step: Step) -> Found:
-        """One round over all shards; the gradient becomes the mean's, with the penalty."""
+        """One round over all shards; the gradient becomes the mean's, with the penalty.
+
+        A gradient that is no number leaves no value either.
+        """
         sums = self.transport.gradient(self.parameters, Step(0, 0, step.observe), self._gradient)
-        if not sums.weight:
-            return Found(sums, 0.0, [])
         figures = step_figures(sums.layers, self._gradient, sums.weight) if step.observe else []
+        if not sums.weight:
+            return Found(sums, 0.0, figures)
         g, limits = self._gradient.trained, self._rule.regularization
         np.divide(g, g.dtype.type(sums.weight), out=g)
         limits.shape_gradient(self.parameters, self._gradient)
-        squares = sum(float((W * W).sum(dtype=np.float64)) for W in self.parameters.W) if limits.l2 else 0.0
-        return Found(sums, sums.loss / sums.weight + limits.l2 / 2 * squares, figures)
+        value = sums.loss / sums.weight + limits.penalty(self.parameters)
+        sound = math.isfinite(g.sum(dtype=np.float64))  # as it is only where each number of it is
+        return Found(sums, value if sound else math.nan, figures)
 
     def _room(self) -> Array:
         return self._rule.scratch(self._direction)

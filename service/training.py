@@ -89,7 +89,7 @@ class Training:
                 self._step()
                 observer.after_step()
             row = self._close_epoch()
-            if self.server.converged:
+            if self.state.converged:
                 self.state.stopped_by = "converged"
             observer.after_epoch(row)
             self._signal(observer, row)
@@ -145,6 +145,7 @@ class Training:
         batch = batch_rows(self.rows, self.batch_size, state.step)
         self._samples += batch.stop - batch.start
         state.step += 1
+        state.converged = self.server.converged
 
     def _close_epoch(self) -> dict[str, Any]:
         self.check_finite()

@@ -25,7 +25,8 @@ class TrainingState:
     waited: int = 0  # epochs since the best one
     rate: float | None = None  # of the last step
     plateau: dict[str, Any] = field(default_factory=dict)  # what a rate that goes by a metric has seen
-    stopped_by: str | None = None  # early_stopping, or a rule
+    converged: bool = False  # the last step found nothing better, or next to nothing
+    stopped_by: str | None = None  # converged, early_stopping, or a rule
     figures: list[dict[str, Any]] = field(default_factory=list)  # of each layer, in the epoch's observed step
     rules: list[int] = field(default_factory=list)  # for each, the epochs on end that it holds
     signalled: list[str] = field(default_factory=list)  # what the job was warned of

@@ -43,7 +43,9 @@ class OptimizerSpec(Spec):
     step_least: Limit | None = None
     step_most: Limit | None = None
     history: Annotated[int, Field(ge=1, le=100)] | None = None
-    tolerance: Annotated[float, Field(ge=0, le=1)] | None = None
+    max_evaluations: Annotated[int, Field(ge=1, le=1000)] | None = None
+    gradient_tolerance: Annotated[float, Field(ge=0, le=1)] | None = None
+    change_tolerance: Annotated[float, Field(ge=0, le=1)] | None = None
 
     schedule: Annotated[Choice, one_of("Schedule", SCHEDULES)] = "constant"
     l1: Decay = 0.0

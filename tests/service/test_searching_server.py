@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from service.artifacts import Artifacts
 from service.assembly import assemble
 from service.checkpoints import read_checkpoint, save_checkpoint
+from service.errors import Diverged
 from service.jobs import Lease
 from service.resolution import resolve
 from service.searching_server import SearchingServer
@@ -56,6 +57,7 @@ class Counted(LocalTransport):
     def __init__(self, computer: ShardComputer, lost_in: int = -1) -> None:
         super().__init__(computer)
         self.rounds, self.lost_in = 0, lost_in
+        self.losses: list[float] = []
 
     def gradient(self, parameters: Parameters, step: Step, out: Parameters) -> BatchSums:
         """A round, unless it is the one."""
@@ -64,7 +66,9 @@ class Counted(LocalTransport):
             for array in out.named().values():  # what was summed up until then
                 array.fill(np.nan)
             raise WorkersLost
-        return super().gradient(parameters, step, out)
+        sums = super().gradient(parameters, step, out)
+        self.losses.append(sums.loss)
+        return sums
 
 
 def begin(
@@ -79,11 +83,13 @@ def begin(
     shards: int = 1,
     precision: Any = "float64",
     lost_in: int = -1,
+    output: tuple[str, str] = ("cross_entropy", "softmax"),
+    **own: Any,
 ) -> Training:
-    layers = (*(LayerShape(units, "tanh") for units in hidden), LayerShape(classes, "softmax"))
-    architecture = Architecture(x.shape[1], layers, "cross_entropy", precision=precision)
+    layers = (*(LayerShape(units, "tanh") for units in hidden), LayerShape(classes, output[1]))
+    architecture = Architecture(x.shape[1], layers, output[0], precision=precision)
     computer = ShardComputer(Assignment(architecture, data, len(x), shards, seed=seed, shuffle=True))
-    rule = LBFGS(1.0, regularization=Regularization(l2=l2))
+    rule = LBFGS(1.0, regularization=Regularization(l2=l2), **own)
     server = SearchingServer(architecture, rule, Counted(computer, lost_in), seed)
     optimizer = {"name": "lbfgs", "learning_rate": 1.0}
     fields = {"dataset": "d", "data": {"task": "multiclass"}, "epochs": epochs, "optimizer": optimizer}
@@ -110,22 +116,29 @@ def theirs(x: Any, classes: Any, start: Parameters, hidden: tuple[int, ...], alp
     return float(model.loss_)
 
 
-def test_without_hidden_layers_the_loss_is_scikit_learns(tmp_path: Path) -> None:
-    data, x, classes = files(tmp_path, "wine")
+@pytest.mark.parametrize("name", SETS)
+def test_without_hidden_layers_the_loss_is_scikit_learns(tmp_path: Path, name: str) -> None:
+    data, x, classes = files(tmp_path, name)
     l2 = 0.1 / len(x)
-    training = begin(data, x, 3, epochs=500, l2=l2)
+    training = begin(data, x, classes.max() + 1, epochs=500, l2=l2)
     expected = theirs(x, classes, training.server.parameters, (), 0.1, 500)
     training.run(Unobserved())
     assert training.state.stopped_by == "converged"
     assert loss_of(training, l2) == pytest.approx(expected, abs=1e-6)
 
 
-def test_with_hidden_layers_the_median_over_ten_starts_is_scikit_learns(tmp_path: Path) -> None:
-    data, x, classes = files(tmp_path, "wine")
+@pytest.mark.parametrize(
+    ("name", "hidden", "epochs"),
+    [("wine", (16,), 200), ("wine", (16, 8), 200), pytest.param("digits", (32,), 100, marks=pytest.mark.oracle)],
+)
+def test_with_hidden_layers_the_median_over_ten_starts_is_scikit_learns(
+    tmp_path: Path, name: str, hidden: tuple[int, ...], epochs: int
+) -> None:
+    data, x, classes = files(tmp_path, name)
     l2, found, expected = 0.01 / len(x), [], []
     for seed in range(10):
-        training = begin(data, x, 3, (16,), epochs=200, l2=l2, seed=seed)
-        expected.append(theirs(x, classes, training.server.parameters, (16,), 0.01, 200))
+        training = begin(data, x, classes.max() + 1, hidden, epochs=epochs, l2=l2, seed=seed)
+        expected.append(theirs(x, classes, training.server.parameters, hidden, 0.01, epochs))
         training.run(Unobserved())
         found.append(loss_of(training, l2))
     assert np.median(found) <= 1.02 * np.median(expected)
@@ -140,20 +153,9 @@ def test_a_checkpoint_between_iterations_goes_on_with_the_same_bits(
     whole = begin(data, x, 3, (8,), precision=precision, shards=4, epochs=25)
     whole.run(Unobserved())
 
-    class Stop(Exception):
-        """The test's own interruption."""
-
-    class Interrupting(Unobserved):
-        """Stops after a step."""
-
-        def after_step(self) -> None:
-            """Stop there."""
-            if first.steps_done == stop_at:
-                raise Stop
-
     first, artifacts = begin(data, x, 3, (8,), precision=precision, shards=4, epochs=25), Artifacts(tmp_path.as_uri())
     with pytest.raises(Stop):
-        first.run(Interrupting())
+        first.run(Watching(first, stop_at))
     second = begin(data, x, 3, (8,), precision=precision, shards=4, epochs=25)
     read_checkpoint(save_checkpoint(first, LEASE, artifacts, {}), artifacts).put_back(second)
     second.run(Unobserved())
@@ -161,6 +163,45 @@ def test_a_checkpoint_between_iterations_goes_on_with_the_same_bits(
     assert second.state.last_row is not None
     assert whole.state.last_row is not None
     assert second.state.last_row["train_loss"] == whole.state.last_row["train_loss"]
+
+
+class Stop(Exception):
+    """The test's own interruption."""
+
+
+class Watching(Unobserved):
+    """Keeps the rows; stops after a step, where one is given."""
+
+    def __init__(self, training: Training, stop_at: int | None = None) -> None:
+        self.rows: list[dict[str, Any]] = []
+        self._training, self._stop_at = training, stop_at
+
+    def after_step(self) -> None:
+        """Stop there."""
+        if self._training.steps_done == self._stop_at:
+            raise Stop
+
+    def after_epoch(self, row: dict[str, Any]) -> None:
+        """Keep it."""
+        self.rows.append({name: value for name, value in row.items() if name != "samples_per_s"})
+
+
+def test_a_checkpoint_of_the_last_iteration_knows_that_it_was_the_last(tmp_path: Path) -> None:
+    data, x, _ = files(tmp_path, "wine")
+    whole = begin(data, x, 3, epochs=500, l2=0.01)
+    seen = Watching(whole)
+    whole.run(seen)
+    first, artifacts = begin(data, x, 3, epochs=500, l2=0.01), Artifacts(tmp_path.as_uri())
+    before = Watching(first, whole.steps_done)
+    with pytest.raises(Stop):
+        first.run(before)
+    second = begin(data, x, 3, epochs=500, l2=0.01)
+    read_checkpoint(save_checkpoint(first, LEASE, artifacts, {}), artifacts).put_back(second)
+    after = Watching(second)
+    second.run(after)
+    assert before.rows + after.rows == seen.rows
+    assert second.state.stopped_by == "converged"
+    assert second.server.parameters.sha256() == whole.server.parameters.sha256()
 
 
 @pytest.mark.parametrize("lost_in", [1, 2, 5, 9, 14])
@@ -191,29 +232,19 @@ def test_an_iteration_costs_little_more_than_one_round(tmp_path: Path) -> None:
 
 def test_each_row_has_the_loss_before_its_iteration_and_none_is_higher(tmp_path: Path) -> None:
     data, x, _ = files(tmp_path, "wine")
-
-    class Rows(Unobserved):
-        """Keeps them."""
-
-        losses: list[float]
-
-        def after_epoch(self, row: dict[str, Any]) -> None:
-            """Keep its loss."""
-            self.losses.append(row["train_loss"])
-
-    training, rows = begin(data, x, 3, (8,), epochs=12), Rows()
-    rows.losses = []
-    before = loss_of(training, 0.0)
-    training.run(rows)
-    assert rows.losses[0] == pytest.approx(before, rel=1e-12)
-    assert rows.losses == sorted(rows.losses, reverse=True)
-    assert len(set(rows.losses)) == 12
+    training = begin(data, x, 3, (8,), epochs=12)
+    watching, before = Watching(training), loss_of(training, 0.0)
+    training.run(watching)
+    losses = [row["train_loss"] for row in watching.rows]
+    assert losses[0] == pytest.approx(before, rel=1e-12)
+    assert losses == sorted(losses, reverse=True)
+    assert len(set(losses)) == 12
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
 def test_it_converges_instead_of_failing_and_keeps_the_weights(tmp_path: Path, precision: str) -> None:
     data, x, _ = files(tmp_path, "wine", precision)
-    training = begin(data, x, 3, epochs=2000, l2=0.01, precision=precision)
+    training = begin(data, x, 3, epochs=2000, l2=0.01, precision=precision, change_tolerance=0.0)
     training.run(Unobserved())
     assert training.state.stopped_by == "converged"
     assert training.state.epoch < 200
@@ -221,6 +252,57 @@ def test_it_converges_instead_of_failing_and_keeps_the_weights(tmp_path: Path, p
     training.server.step(Step(training.state.epoch, 0), 1.0)
     assert training.server.converged
     assert training.server.parameters.sha256() == before
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+def test_at_the_end_of_the_precision_it_looks_no_further(tmp_path: Path, precision: str) -> None:
+    data, x, _ = files(tmp_path, "wine", precision)
+    exact: dict[str, Any] = {"gradient_tolerance": 0.0, "change_tolerance": 0.0}
+    training = begin(data, x, 3, epochs=2000, l2=0.01, precision=precision, **exact)
+    training.run(Unobserved())
+    assert isinstance(training.server.transport, Counted)
+    assert training.state.stopped_by == "converged"
+    assert training.server.transport.rounds <= 2 * training.steps_done
+
+
+def test_a_trial_that_is_no_number_is_a_step_to_be_shortened(tmp_path: Path) -> None:
+    data, x, _ = files(tmp_path, "wine")
+    server = begin(data, x, 3, output=("poisson", "exponential")).server
+    server.step(Step(0, 0), 1e5)
+    assert isinstance(server.transport, Counted)
+    losses = server.transport.losses
+    assert not np.isfinite(losses[1])
+    assert losses[-1] < losses[0]
+    assert not server.converged
+
+
+def test_a_search_asks_no_more_often_than_it_may(tmp_path: Path) -> None:
+    data, x, _ = files(tmp_path, "wine")
+    server = begin(data, x, 3, output=("poisson", "exponential"), max_evaluations=2).server
+    before = server.parameters.sha256()
+    server.step(Step(0, 0), 1e5)
+    assert isinstance(server.transport, Counted)
+    assert server.transport.rounds == 1 + 2
+    assert server.parameters.sha256() == before
+
+
+def test_a_start_that_is_no_number_has_diverged(tmp_path: Path) -> None:
+    data, x, _ = files(tmp_path, "wine")
+    training = begin(data, x, 3, (8,))
+    training.server.parameters.W[1].fill(1e308)
+    with pytest.raises(Diverged, match="layer 2"):
+        training.run(Unobserved())
+
+
+def test_a_gradient_beyond_the_precision_has_diverged(tmp_path: Path) -> None:
+    data, x, _ = files(tmp_path, "wine", "float32")
+    inputs = tmp_path / "data" / "x_train.npy"
+    np.save(inputs, np.full_like(np.load(inputs), 2e38))
+    training = begin(data, x, 3, precision="float32")
+    training.server.parameters.flat.fill(0)
+    with pytest.raises(Diverged):
+        training.run(Unobserved())
+    assert np.isfinite(training.server.transport.losses).all()  # type: ignore[attr-defined]
 
 
 def test_without_a_rate_nothing_is_learned(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.workers.mlp.making import architecture, random_parameters
 from workers.mlp.arrays import Array
-from workers.mlp.optimizers import LBFGS
+from workers.mlp.optimizers import LBFGS, Regularization
 from workers.mlp.parameters import Parameters
 
 SHAPE = architecture(("squared_error", "identity"), (3, 4, 2))
@@ -57,6 +57,39 @@ def test_a_step_over_which_the_function_does_not_curve_upwards_is_not_kept() -> 
     assert not any(array.any() for array in state)
     rule.remember(state, s, 2 * s)
     assert [array[-1][0] for array in state] == [1, 2]
+
+
+def test_a_change_whose_square_is_too_small_for_the_precision_is_not_kept() -> None:
+    shape = architecture(("squared_error", "identity"), (3, 4, 2), precision="float32")
+    rule, parameters = LBFGS(1.0), Parameters(shape)
+    state, s = rule.state(parameters), np.ones(parameters.trained.size, np.float32)
+    rule.remember(state, s, s * np.float32(1e-24))
+    assert not any(array.any() for array in state)
+
+
+def test_the_penalty_is_what_its_gradient_is_of() -> None:
+    limits, parameters = Regularization(l2=0.3), random_parameters(SHAPE, seed=1)
+    gradient, step = Parameters(SHAPE), 1e-6
+    limits.shape_gradient(parameters, gradient)
+    for place in (0, parameters.trained.size // 2, -1):
+        there = parameters.trained.copy()
+        parameters.trained[place] = there[place] + step
+        above = limits.penalty(parameters)
+        parameters.trained[place] = there[place] - step
+        assert (above - limits.penalty(parameters)) / (2 * step) == pytest.approx(gradient.trained[place], abs=1e-9)
+        parameters.trained[place] = there[place]
+    assert Regularization().penalty(parameters) == 0
+
+
+def test_when_it_ends() -> None:
+    rule = LBFGS(1.0, gradient_tolerance=1e-3, change_tolerance=1e-2)
+    assert rule.flat(np.array([1e-3, -1e-3]))
+    assert not rule.flat(np.array([0.0, -1.1e-3]))
+    assert rule.hardly_changed(0.5, 0.4901)
+    assert not rule.hardly_changed(0.5, 0.4899)
+    assert rule.hardly_changed(500.0, 495.1)  # of a larger value, a share
+    assert not rule.hardly_changed(500.0, 494.9)
+    assert not LBFGS(1.0, change_tolerance=0.0).hardly_changed(1.0, np.nextafter(1.0, 0.0))
 
 
 def test_its_state_is_counted() -> None:

@@ -25,7 +25,8 @@ class LBFGS(Optimizer):
         q ← (s·y / y·y of the newest) q
         oldest to newest:  q ← q + (αₖ − ρₖ yₖ·q) sₖ;  the direction is −q
 
-    It ends where no number of the gradient is above `tolerance`.
+    It ends where no number of the gradient is above `gradient_tolerance`, or after a step that made the function
+    smaller by no more than `change_tolerance`, a share of its value where that is above 1.
     Source: Nocedal and Wright, Numerical Optimization (2006), algorithms 7.4 and 7.5.
     """
 
@@ -35,7 +36,9 @@ class LBFGS(Optimizer):
     scratch_arrays = 4
 
     history: int = field(default=10, metadata={"least": 1, "most": 100})
-    tolerance: float = field(default=1e-7, metadata={"least": 0, "most": 1})
+    max_evaluations: int = field(default=25, metadata={"least": 1, "most": 1000})
+    gradient_tolerance: float = field(default=1e-7, metadata={"least": 0, "most": 1})
+    change_tolerance: float = field(default=1e-9, metadata={"least": 0, "most": 1})
 
     def state_count(self) -> int:
         """Return 2 for each step that is remembered."""
@@ -53,6 +56,14 @@ class LBFGS(Optimizer):
         """Follow the direction by the rate, without a search; the history stays as it is."""
         self.turn(g, state)
         self.take(p, np.negative(g, out=g), rate)
+
+    def flat(self, g: Array) -> bool:
+        """Whether the gradient is small enough to end."""
+        return float(np.abs(g, out=self.scratch(g)).max()) <= self.gradient_tolerance
+
+    def hardly_changed(self, before: float, after: float) -> bool:
+        """Whether the function's value changed so little that it ends. Source: SciPy's L-BFGS-B, `ftol`."""
+        return before - after <= self.change_tolerance * max(abs(before), abs(after), 1.0)
 
     def turn(self, q: Array, state: list[Array]) -> None:
         """Turn a gradient into the direction that it gives, in place."""
@@ -73,7 +84,8 @@ class LBFGS(Optimizer):
     def remember(self, state: list[Array], s: Array, y: Array) -> None:
         """Keep a step and the gradient's change in place of the oldest, if the function curves upwards over it."""
         scratch = self.scratch(s)
-        if dot(s, y, scratch) <= np.finfo(np.float64).eps * dot(y, y, scratch):
+        product, square = dot(s, y, scratch), dot(y, y, scratch)
+        if not square or product <= np.finfo(np.float64).eps * square:  # a square may be too small for the precision
             return
         for kept, newest in zip(state, (s, y), strict=True):
             for age in range(len(kept) - 1):  # row by row: NumPy would copy what overlaps

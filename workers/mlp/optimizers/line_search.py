@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 ENOUGH_FALL: Final = 1e-4
 ENOUGH_FLATNESS: Final = 0.9
-MOST_EVALUATIONS: Final = 25
 NEAREST: Final = 1.5
 FARTHEST: Final = 10.0  # times the last step that was tried, while nothing bounds it
 MARGIN: Final = 0.1  # of a bracket's width: no trial is nearer to its ends
@@ -33,11 +32,12 @@ class Point(NamedTuple):
 
 @dataclass
 class LineSearch:
-    """One search from `start`, where the slope is below 0; it asks for `MOST_EVALUATIONS` points at most."""
+    """One search from `start`, where the slope is below 0; it asks for `left` more points at most."""
 
     evaluate: Callable[[float], Point]
     start: Point
-    left: int = field(default=MOST_EVALUATIONS, init=False)
+    left: int
+    resolution: float = 0.0  # a difference between values that says nothing
 
     def find(self, first: float) -> Point:
         """Return a point that fulfils both conditions, else the lowest that falls enough, else `start`."""
@@ -53,7 +53,7 @@ class LineSearch:
 
     def _between(self, low: Point, high: Point) -> Point:
         """Narrow a bracket down; `low` is the lowest point known that falls enough, and the function falls from it."""
-        while self.left:
+        while self.left and low.slope * (low.t - high.t) > self.resolution:
             margin = MARGIN * abs(high.t - low.t)
             nearest, farthest = min(low.t, high.t) + margin, max(low.t, high.t) - margin
             here = self._try(min(max(minimum_of(low, high), nearest), farthest))

@@ -38,6 +38,12 @@ class Regularization:
             norm = self._global_norm(gradient)[..., np.newaxis]
             np.multiply(g, np.minimum(self.clip_norm / (norm + 1e-6), 1.0).astype(g.dtype), out=g)
 
+    def penalty(self, parameters: Parameters) -> float:
+        """Return ½ l2 Σ W², of one network: what `l2` adds to the loss where its value counts."""
+        if not self.l2:
+            return 0.0
+        return self.l2 / 2 * sum(float(self._squares(weights).sum(dtype=np.float64)) for weights in parameters.W)
+
     def limit_weights(self, parameters: Parameters) -> None:
         """Scale the weights into a unit down where their norm is beyond the limit.
 
