@@ -107,7 +107,9 @@ OWN: dict[str, tuple[Any, Changes]] = {  # those that only some optimizers have
     "step_least": (0.009, {}),
     "step_most": (0.011, {}),
     "history": (1, {"epochs": 8}),
-    "tolerance": (0.5, {"epochs": 8}),
+    "max_evaluations": (1, {"epochs": 8, "optimizer.learning_rate": 10.0}),  # too far at first
+    "gradient_tolerance": (0.5, {"epochs": 8}),
+    "change_tolerance": (0.5, {"epochs": 8}),
 }
 WITHOUT: dict[str, tuple[Any, Changes]] = {  # these say how a job is run and seen, not what it learns
     "name": ("a name", {}),

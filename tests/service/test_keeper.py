@@ -104,7 +104,7 @@ def test_a_part_that_dies_alone_starts_again_without_what_it_had_started(tmp_pat
         other, first = family.pid_of("sleep 984"), family.pid_of("sleep 985")
         runaways = {family.pid_of("sleep 986"), family.pid_of("sleep 987")}
         os.kill(first, signal.SIGKILL)
-        until(lambda: family.find("sleep 985") and family.pid_of("sleep 985") != first, "it runs again")
+        until(lambda: (again := family.find("sleep 985")) is not None and again.pid != first, "it runs again")
         until(lambda: not runaways & {member.pid for member in family.members()}, "the old runaways are gone")
         assert family.pid_of("sleep 984") == other
         until(lambda: "the part ended (SIGKILL)" in family.said(), "it is said")
