@@ -25,6 +25,7 @@ from service.store import Store
 from service.submission import Submission
 
 UPLOADS = 2  # data sets that are read at a time
+EVALUATIONS = 2  # data sets that lie in memory at a time, for models to be measured on
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,7 @@ class Services:
     listener: HintListener
     follower: JobFollower
     upload_limiter: CapacityLimiter
+    evaluation_limiter: CapacityLimiter
 
     @classmethod
     def of(cls, settings: Settings) -> Services:
@@ -64,6 +66,7 @@ class Services:
             listener=listener,
             follower=JobFollower(jobs, Events(store), listener, CapacityLimiter(READERS)),
             upload_limiter=CapacityLimiter(UPLOADS),
+            evaluation_limiter=CapacityLimiter(EVALUATIONS),
         )
 
 

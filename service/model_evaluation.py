@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from threading import BoundedSemaphore
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any
 
 from service.artifacts import Artifacts
 from service.dataset_records import DatasetRecords
 from service.datasets import Dataset
 from service.errors import DatasetNotFound
-from service.labelled import Labelled, labelled_arrays
 from service.models import Model, ModelStore
 from service.refusals import unknown_dataset
 from service.scoring import answered, scorer_for
@@ -18,30 +16,31 @@ from workers.datafiles import PartData
 from workers.evaluation import BLOCK_ROWS, Evaluation, Gathering, evaluate_block
 from workers.mlp.network import Network
 
-AT_ONCE: Final = 2  # data sets that lie in memory
+if TYPE_CHECKING:
+    from service.labelled import Labelled
 
 
 class ModelEvaluations:
-    """Evaluates the models of all tenants, a few at a time."""
+    """Evaluates the models of all tenants; a data set lies in memory meanwhile."""
 
     def __init__(self, models: ModelStore, datasets: DatasetRecords, artifacts: Artifacts) -> None:
         self._models = models
         self._datasets = datasets
         self._artifacts = artifacts
-        self._turns = BoundedSemaphore(AT_ONCE)
 
     def evaluate(self, tenant: str, model_id: str, dataset: str) -> dict[str, Any]:
         """Evaluate a model on all rows of a data set, named by id or name.
 
         Raises: ModelNotFound; UnknownDataset; InvalidSpec naming the column that does not fit; StoreUnavailable.
         """
+        from service.labelled import labelled_arrays  # reading data takes pyarrow, which is heavy
+
         model = self._models.load(tenant, model_id)
         try:
             found = Dataset.from_document(self._datasets.find(tenant, dataset))
         except DatasetNotFound:
             raise unknown_dataset(dataset) from None
-        with self._turns:
-            answer = evaluate(model, labelled_arrays(model.transform, found, self._artifacts))
+        answer = evaluate(model, labelled_arrays(model.transform, found, self._artifacts))
         return {"model_id": model_id, "dataset_id": found.id, "rows": found.rows, **answer}
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
+from anyio import to_thread
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
@@ -79,9 +81,11 @@ def predict(model_id: str, body: schemas.PredictRequest, services: The, tenant: 
 
 
 @router.post("/{model_id}/evaluate", response_model=schemas.Evaluation, responses=problems(400, 404, 413, 415))
-def evaluate(model_id: str, body: schemas.EvaluateRequest, services: The, tenant: Tenant) -> Response:
+async def evaluate(model_id: str, body: schemas.EvaluateRequest, services: The, tenant: Tenant) -> Response:
     """Measure a model on all rows of a data set that has its columns and the answers."""
-    return JSONAnswer(services.evaluations.evaluate(tenant, model_id, body.dataset))
+    measure = partial(services.evaluations.evaluate, tenant, model_id, body.dataset)
+    # Who waits for a turn takes none of the threads that serve the other routes.
+    return JSONAnswer(await to_thread.run_sync(measure, limiter=services.evaluation_limiter))
 
 
 @router.post("/{model_id}/explain-step", response_model=schemas.ExplainedStep, responses=problems(400, 404, 413, 415))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,12 +16,12 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import load
 
-from api.services import Services
+from api.services import EVALUATIONS, Services
 from service.datasets import Dataset
 from service.models import save_model
 from service.preparation import prepare
 from service.resolution import resolve
-from tests.api.asking import Claim, pointers, problem, strict
+from tests.api.asking import Claim, pointers, problem, strict, wait_until
 from tests.service.in_onnx_runtime import run
 from workers import kernels
 from workers.mlp.initializers import initialize
@@ -179,10 +182,10 @@ def test_a_model_is_measured_on_a_data_set(client: httpx.Client, trained: Traine
 
 
 UNFIT = {
-    "another class": (b"x,colour,label\n1,red,no\n2,green,maybe\n", "'maybe'"),
-    "no such column": (b"x,label\n1,no\n2,yes\n", "'colour'"),
-    "a missing value": (b"x,colour,label\n,red,no\n2,red,yes\n", "'x'"),
-    "another kind": (b"x,colour,label\none,red,no\ntwo,red,yes\n", "'x'"),
+    "another class": (b"x,colour,label\n1,red,no\n2,green,maybe\n", "'maybe'", "of the classes 'no', 'yes'"),
+    "no such column": (b"x,label\n1,no\n2,yes\n", "'colour'", "text in column 'colour'"),
+    "a missing value": (b"x,colour,label\n,red,no\n2,red,yes\n", "'x'", "numbers in column 'x', in every row"),
+    "another kind": (b"x,colour,label\none,red,no\ntwo,red,yes\n", "'x'", "numbers in column 'x'"),
 }
 
 
@@ -190,12 +193,13 @@ UNFIT = {
 def test_a_data_set_that_does_not_fit_is_refused_by_its_column(
     client: httpx.Client, trained: Trained, what: str
 ) -> None:
-    content, named = UNFIT[what]
+    content, named, allowed = UNFIT[what]
     params, headers = {"name": "other", "target": "label"}, {"Content-Type": "text/csv"}
     assert client.post("/v1/datasets", params=params, content=content, headers=headers).status_code == 201
     refused = problem(evaluate(client, trained.id, "other"), 422)
     assert pointers(refused) == ["/dataset"]
     assert named in refused["detail"]
+    assert allowed in refused["errors"][0]["allowed"]
 
 
 def test_a_model_is_measured_on_what_is_there_alone(client: httpx.Client, trained: Trained) -> None:
@@ -204,6 +208,31 @@ def test_a_model_is_measured_on_what_is_there_alone(client: httpx.Client, traine
         assert pointers(refused) == ["/dataset"], body
     more = {"dataset": "colours", "rows": 3}
     assert pointers(problem(client.post(f"/v1/models/{trained.id}/evaluate", json=more), 422)) == ["/rows"]
+
+
+def test_evaluations_that_wait_hold_nobody_else_up(
+    client: httpx.Client, trained: Trained, services: Services, tmp_path: Path
+) -> None:
+    """A pipe that nobody writes to lies where the data set's file should: who opens it waits."""
+    path = services.settings.data_dir / "artifacts" / services.datasets.find("default", "colours")["path"]
+    pipe, limiter, many = tmp_path / "pipe", services.evaluation_limiter, 60  # more than the threads that serve routes
+    os.mkfifo(pipe)
+    content = path.read_bytes()
+    path.unlink()
+    path.symlink_to(pipe)
+    with ThreadPoolExecutor(many) as threads:
+        asked = [threads.submit(evaluate, client, trained.id, "colours") for _ in range(many)]
+        try:
+            wait_until(lambda: limiter.statistics().tasks_waiting == many - EVALUATIONS)
+            assert client.get(f"/v1/models/{trained.id}", timeout=5).status_code == 200
+            assert not any(each.done() for each in asked)
+        finally:
+            both_ends = os.open(pipe, os.O_RDWR)  # who waits for a writer goes on, and finds no data set there
+            path.unlink()
+            path.write_bytes(content)
+        assert {each.result().status_code for each in asked} <= {200, 503}
+    os.close(both_ends)
+    assert evaluate(client, trained.id, "colours").status_code == 200
 
 
 def test_rows_are_lists_or_objects(client: httpx.Client, trained: Trained) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -204,3 +206,8 @@ def test_one_row_has_no_r2(service: Service, evaluations: ModelEvaluations) -> N
     found = evaluations.evaluate(service.data.tenant, model.document["id"], "one row")
     assert found["metrics"]["r2"] is None
     assert found["metrics"]["mae"] == found["metrics"]["rmse"] > 0
+
+
+def test_the_api_does_not_import_arrow_until_it_is_asked() -> None:
+    line = "import sys, api.app; sys.exit('pyarrow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", line]).returncode == 0
