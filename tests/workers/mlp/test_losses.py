@@ -289,3 +289,14 @@ def test_the_loss_of_several_labels_is_the_sum_over_them() -> None:
     together, _ = value_and_delta("log_loss", "sigmoid", z, y)
     singly = [value_and_delta("log_loss", "sigmoid", z[:, [unit]].copy(), y[:, [unit]].copy())[0] for unit in range(3)]
     assert together == pytest.approx(sum(singly), rel=1e-14)
+
+
+@pytest.mark.parametrize("loss", sorted(LOSSES))
+def test_what_serves_classes_counts_those_that_were_found(loss: str) -> None:
+    """Two of three classes are found, whatever the outputs' scale is."""
+    of_classes = [task for task in ("binary", "multiclass", "multilabel") if task in LOSSES[loss].outputs]
+    assert LOSSES[loss].classes == bool(of_classes)
+    if "multiclass" in of_classes:
+        network, parameters = through_identity_weights((loss, LOSSES[loss].outputs["multiclass"]), np.eye(3) * 4 - 2)
+        targets = np.eye(3)[[0, 1, 0]]
+        assert network.sums(parameters, np.eye(3) * 4 - 2, targets, None).correct == 2

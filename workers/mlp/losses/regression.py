@@ -26,6 +26,7 @@ class SquaredError(LossOfOutput):
 
     name = "squared_error"
     outputs: ClassVar = {"regression": "identity", "binary": "sigmoid", "multiclass": "softmax"}
+    classes = True
 
     def values(self, z: Array, o: Array, y: Array, out: Array, work: Workspace) -> None:
         """E = ½ Σ (oₖ − yₖ)²."""
