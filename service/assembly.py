@@ -13,9 +13,9 @@ from service.searching_server import SearchingServer
 from service.span import Span
 from service.training import Training
 from workers.datafiles import Part
-from workers.gradient_worker import Assignment
 from workers.mlp.architecture import Architecture
 from workers.mlp.optimizers import LBFGS
+from workers.shard_computer import Assignment
 from workers.transport import Transport
 
 

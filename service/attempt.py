@@ -33,7 +33,7 @@ from service.results import Kept, kept, left_by, result_of
 from service.training import Training
 from service.warm_start import begin_with
 from service.work import Equipment, Work
-from workers.gradient_worker import Assignment, ShardComputer
+from workers.shard_computer import Assignment, ShardComputer
 from workers.transport import Transport, WorkersLost
 from workers.transport.local import LocalTransport
 

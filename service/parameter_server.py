@@ -33,7 +33,7 @@ class ParameterServer:
         seed: int,
         initializer: Choice = "glorot_uniform",
     ) -> None:
-        self.parameters = Parameters(architecture)
+        self.parameters = transport.weights
         initialize(self.parameters, seed, initializer)
         self.optimizer_state = optimizer.state(self.parameters)
         self.version = 0
@@ -56,7 +56,7 @@ class ParameterServer:
 
         Raises: WorkersLost, with nothing changed: the step can be done again.
         """
-        sums = self.transport.gradient(self.parameters, step, self._gradient)
+        sums = self.transport.gradient(step, self._gradient)
         if not math.isfinite(sums.loss):
             return sums
         if step.observe:
@@ -73,7 +73,7 @@ class ParameterServer:
 
         Raises: WorkersLost.
         """
-        layers = self.transport.gradient(self.parameters, step._replace(observe=True), self._gradient).layers
+        layers = self.transport.gradient(step._replace(observe=True), self._gradient).layers
         return next((number for number, layer in enumerate(layers, start=1) if not layer.finite), None)
 
     def _follow_running(self, sums: BatchSums) -> None:
@@ -90,4 +90,4 @@ class ParameterServer:
 
         Raises: WorkersLost.
         """
-        return self.transport.evaluate(self.parameters, part)
+        return self.transport.evaluate(part)

@@ -11,7 +11,7 @@ from service.jobs import Job, Lease
 from service.models import ModelStore
 from service.queue import Queue
 from service.settings import Settings
-from workers.gradient_worker import Assignment
+from workers.shard_computer import Assignment
 from workers.transport import Transport
 
 Connect = Callable[[list[str], str, Assignment, dict[str, str]], Transport]

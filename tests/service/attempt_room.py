@@ -25,7 +25,7 @@ from service.store import Store
 from service.warm_start import as_start, find_start
 from service.work import Equipment, Work
 from tests.service.rooms import Rooms
-from workers.gradient_worker import Assignment, ShardComputer
+from workers.shard_computer import Assignment, ShardComputer
 from workers.transport import Transport
 from workers.transport.local import LocalTransport
 

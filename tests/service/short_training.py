@@ -19,10 +19,10 @@ from service.parameter_server import ParameterServer
 from service.spec import JobSpec
 from service.training import Training
 from workers.datafiles import NAMES, DataFiles
-from workers.gradient_worker import Assignment, ShardComputer
 from workers.mlp.architecture import Architecture, LayerShape
 from workers.mlp.optimizers import SGD
 from workers.mlp.random import Purpose, philox
+from workers.shard_computer import Assignment, ShardComputer
 from workers.transport.local import LocalTransport
 
 ROWS, BATCH, INPUTS, CLASSES = 300, 96, 37, 5

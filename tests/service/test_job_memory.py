@@ -18,7 +18,7 @@ from service.results import kept
 from service.spec import JobSpec
 from tests.service.data_room import DataRoom
 from tests.service.short_training import Unobserved
-from workers.gradient_worker import ShardComputer
+from workers.shard_computer import ShardComputer
 from workers.transport.local import LocalTransport
 
 ALL = {

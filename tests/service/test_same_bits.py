@@ -23,11 +23,12 @@ from tests.service.short_training import Unobserved
 from workers.batches import Step
 from workers.datafiles import Part
 from workers.evaluation import Evaluation, Gathering
-from workers.gradient_worker import Assignment, GradientWorker, Partial, ShardComputer
+from workers.gradient_worker import GradientWorker
 from workers.mlp.optimizers import EVERY_OPTIMIZER
 from workers.mlp.parameters import Parameters
 from workers.mlp.random import Purpose, philox
 from workers.mlp.sums import BatchSums
+from workers.shard_computer import Assignment, Partial, ShardComputer
 from workers.summation import combine_subtrees
 from workers.transport import Transport
 from workers.transport.local import LocalTransport
@@ -52,22 +53,22 @@ class Gang(LocalTransport):
         for worker in self._gang:
             worker.prepare(TOKEN, assignment)
 
-    def gradient(self, parameters: Parameters, step: Step, out: Parameters) -> BatchSums:
+    def gradient(self, step: Step, out: Parameters) -> BatchSums:
         shards = self._computer.assignment.shards
         partials: dict[tuple[int, int], Partial] = {}
         for worker, share in zip(self._gang, _shares(range(shards), len(self._gang)), strict=True):
-            found = worker.gradients(TOKEN, parameters.flat, step, list(share))
+            found = worker.gradients(TOKEN, self.weights.flat, step, list(share))
             partials |= {(partial.lo, partial.hi): partial for partial in found}
         whole = combine_subtrees(partials, 0, shards, Partial.plus)
         assert whole is not None
         out.flat[...] = whole.gradient
         return whole.sums
 
-    def evaluate(self, parameters: Parameters, part: Part = "validation") -> Evaluation | None:
-        architecture = parameters.architecture
+    def evaluate(self, part: Part = "validation") -> Evaluation | None:
+        architecture = self.weights.architecture
         gathering = Gathering(self._computer.rows_of(part), architecture.outputs, architecture.dtype)
         for worker, share in zip(self._gang, _shares(range(gathering.blocks), len(self._gang)), strict=True):
-            for block, sums, outputs in worker.evaluate(TOKEN, parameters.flat, part, list(share)):
+            for block, sums, outputs in worker.evaluate(TOKEN, self.weights.flat, part, list(share)):
                 gathering.rows_of(block)[...] = outputs
                 gathering.add(block, sums)
         return gathering.whole()

@@ -28,11 +28,11 @@ from tests.service.short_training import Unobserved
 from tests.service.test_weights import Gang
 from workers.batches import Step
 from workers.datafiles import DataFiles
-from workers.gradient_worker import Assignment, ShardComputer
 from workers.mlp.architecture import Architecture, LayerShape
 from workers.mlp.optimizers import LBFGS, Regularization
 from workers.mlp.parameters import Parameters
 from workers.mlp.sums import BatchSums
+from workers.shard_computer import Assignment, ShardComputer
 from workers.transport.base import WorkersLost
 from workers.transport.local import LocalTransport
 
@@ -59,14 +59,14 @@ class Counted(LocalTransport):
         self.rounds, self.lost_in = 0, lost_in
         self.losses: list[float] = []
 
-    def gradient(self, parameters: Parameters, step: Step, out: Parameters) -> BatchSums:
+    def gradient(self, step: Step, out: Parameters) -> BatchSums:
         """A round, unless it is the one."""
         self.rounds += 1
         if self.rounds == self.lost_in:
             for array in out.named().values():  # what was summed up until then
                 array.fill(np.nan)
             raise WorkersLost
-        sums = super().gradient(parameters, step, out)
+        sums = super().gradient(step, out)
         self.losses.append(sums.loss)
         return sums
 

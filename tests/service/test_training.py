@@ -19,11 +19,11 @@ from service.spec import JobSpec
 from service.training import Training
 from workers.batches import Step, batch_rows, epoch_order
 from workers.datafiles import DataFiles
-from workers.gradient_worker import Assignment, ShardComputer
 from workers.mlp.architecture import Architecture, LayerShape
 from workers.mlp.network import Network
 from workers.mlp.optimizers import SGD
 from workers.mlp.parameters import Parameters
+from workers.shard_computer import Assignment, ShardComputer
 from workers.transport.local import LocalTransport
 
 ROWS, VALIDATION, BATCH = 150, 300, 64

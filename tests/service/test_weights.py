@@ -19,9 +19,10 @@ from service.training import Training
 from tests.service.data_room import DataRoom, table_dataset
 from tests.service.short_training import Unobserved
 from workers.batches import Step
-from workers.gradient_worker import Assignment, GradientWorker, Partial, ShardComputer
+from workers.gradient_worker import GradientWorker
 from workers.mlp.parameters import Parameters
 from workers.mlp.sums import BatchSums
+from workers.shard_computer import Assignment, Partial, ShardComputer
 from workers.summation import combine_subtrees
 from workers.transport.local import LocalTransport
 
@@ -50,10 +51,10 @@ class Gang(LocalTransport):
         for worker in self._gang:
             worker.prepare("1-aa", assignment)
 
-    def gradient(self, parameters: Parameters, step: Step, out: Parameters) -> BatchSums:
+    def gradient(self, step: Step, out: Parameters) -> BatchSums:
         partials: dict[tuple[int, int], Partial] = {}
         for worker, share in zip(self._gang, self._shares, strict=True):
-            found = worker.gradients("1-aa", parameters.flat, step, share)
+            found = worker.gradients("1-aa", self.weights.flat, step, share)
             partials |= {(partial.lo, partial.hi): partial for partial in found}
         whole = combine_subtrees(partials, 0, self._computer.assignment.shards, Partial.plus)
         assert whole is not None

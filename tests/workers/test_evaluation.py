@@ -9,11 +9,12 @@ import pytest
 
 from workers.datafiles import DataFiles, Part
 from workers.evaluation import BLOCK_ROWS, Gathering
-from workers.gradient_worker import Assignment, GradientWorker, ShardComputer
+from workers.gradient_worker import GradientWorker
 from workers.mlp.architecture import Architecture, LayerShape
 from workers.mlp.initializers import initialize
 from workers.mlp.network import Network
 from workers.mlp.parameters import Parameters
+from workers.shard_computer import Assignment, ShardComputer
 from workers.transport.local import LocalTransport
 
 ROWS: dict[Part, int] = {"train": 3 * BLOCK_ROWS, "validation": 2 * BLOCK_ROWS + 1}
@@ -38,10 +39,16 @@ def weights() -> Parameters:
     return parameters
 
 
+def alone_with_weights(assignment: Assignment) -> LocalTransport:
+    transport = LocalTransport(ShardComputer(assignment))
+    initialize(transport.weights, seed=5)
+    return transport
+
+
 @pytest.mark.parametrize("part", ROWS)
 @pytest.mark.parametrize("workers", [1, 2, 4])
 def test_blocks_come_from_anybody_in_any_order(assignment: Assignment, part: Part, workers: int) -> None:
-    alone = LocalTransport(ShardComputer(assignment)).evaluate(weights(), part)
+    alone = alone_with_weights(assignment).evaluate(part)
     assert alone is not None
     gathering = Gathering(ROWS[part], ARCHITECTURE.outputs, ARCHITECTURE.dtype)
     for number in reversed(range(workers)):
@@ -60,7 +67,7 @@ def test_blocks_come_from_anybody_in_any_order(assignment: Assignment, part: Par
 
 @pytest.mark.parametrize("part", ROWS)
 def test_each_row_s_outputs_stand_in_its_place(assignment: Assignment, part: Part) -> None:
-    found = LocalTransport(ShardComputer(assignment)).evaluate(weights(), part)
+    found = alone_with_weights(assignment).evaluate(part)
     data = assignment.data.open().part(part)
     expected = Network(ARCHITECTURE, ROWS[part]).forward(weights(), data.x)
     assert found is not None
@@ -70,12 +77,12 @@ def test_each_row_s_outputs_stand_in_its_place(assignment: Assignment, part: Par
 
 
 def test_both_parts_have_memory_of_their_own_that_is_used_again(assignment: Assignment) -> None:
-    transport = LocalTransport(ShardComputer(assignment))
-    train, validation = transport.evaluate(weights(), "train"), transport.evaluate(weights())
+    transport = alone_with_weights(assignment)
+    train, validation = transport.evaluate("train"), transport.evaluate()
     assert train is not None
     assert validation is not None
     assert (len(train.outputs), len(validation.outputs)) == (ROWS["train"], ROWS["validation"])
-    again = transport.evaluate(weights(), "train")
+    again = transport.evaluate("train")
     assert again is not None
     assert again.outputs is train.outputs
 

@@ -9,11 +9,12 @@ import pytest
 
 from workers.batches import Step, batch_rows, epoch_order
 from workers.datafiles import DataFiles
-from workers.gradient_worker import Assignment, GradientWorker, Partial, ShardComputer, StaleToken
+from workers.gradient_worker import GradientWorker, StaleToken
 from workers.mlp.architecture import Architecture, LayerShape
 from workers.mlp.initializers import initialize
 from workers.mlp.network import Network
 from workers.mlp.parameters import Parameters
+from workers.shard_computer import Assignment, Partial, ShardComputer
 from workers.summation import combine_subtrees
 
 ROWS, BATCH = 103, 50

@@ -18,13 +18,16 @@ class WorkersLost(Exception):
 class Transport(Protocol):
     """The parameter server's view of the workers that serve one job."""
 
-    def gradient(self, parameters: Parameters, step: Step, out: Parameters) -> BatchSums:
+    weights: Parameters
+    """The weights that workers read: the parameter server's own, changed in place between two calls."""
+
+    def gradient(self, step: Step, out: Parameters) -> BatchSums:
         """Sum one mini-batch's gradients into `out` by the fixed tree over its shards.
 
         Raises: WorkersLost.
         """
 
-    def evaluate(self, parameters: Parameters, part: Part = "validation") -> Evaluation | None:
+    def evaluate(self, part: Part = "validation") -> Evaluation | None:
         """A part's sums by the fixed tree over its blocks, and its outputs in the order of its rows; None without any.
 
         Raises: WorkersLost.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from workers.batches import Step
 from workers.datafiles import Part
 from workers.evaluation import Evaluation, Gathering
-from workers.gradient_worker import ShardComputer
 from workers.mlp.parameters import Parameters
 from workers.mlp.sums import BatchSums
+from workers.shard_computer import ShardComputer
 
 
 class LocalTransport:
@@ -16,21 +16,22 @@ class LocalTransport:
     workers = 1
 
     def __init__(self, computer: ShardComputer) -> None:
+        self.weights = Parameters(computer.assignment.architecture)
         self._computer = computer
         self._gatherings: dict[Part, Gathering] = {}
 
-    def gradient(self, parameters: Parameters, step: Step, out: Parameters) -> BatchSums:
+    def gradient(self, step: Step, out: Parameters) -> BatchSums:
         """Sum one mini-batch's gradients into `out`."""
-        sums = self._computer.subtree(parameters, step, 0, self._computer.assignment.shards, out)
+        sums = self._computer.subtree(self.weights, step, 0, self._computer.assignment.shards, out)
         assert sums is not None, "a mini-batch has at least one row"
         return sums
 
-    def evaluate(self, parameters: Parameters, part: Part = "validation") -> Evaluation | None:
+    def evaluate(self, part: Part = "validation") -> Evaluation | None:
         """A part's sums and outputs."""
         gathering = self._gatherings.get(part)
         if gathering is None:
-            architecture, rows = parameters.architecture, self._computer.rows_of(part)
+            architecture, rows = self.weights.architecture, self._computer.rows_of(part)
             gathering = self._gatherings[part] = Gathering(rows, architecture.outputs, architecture.dtype)
         for block in range(gathering.blocks):
-            gathering.add(block, self._computer.evaluate(parameters, part, block, gathering.rows_of(block)))
+            gathering.add(block, self._computer.evaluate(self.weights, part, block, gathering.rows_of(block)))
         return gathering.whole()

@@ -18,10 +18,10 @@ from ray.exceptions import RayError, RayTaskError
 from workers.batches import Step
 from workers.datafiles import Part
 from workers.evaluation import Evaluation, Gathering
-from workers.gradient_worker import Assignment, Partial
 from workers.mlp.arrays import Array
 from workers.mlp.parameters import Parameters
 from workers.mlp.sums import BatchSums
+from workers.shard_computer import Assignment, Partial
 from workers.summation import combine_subtrees
 from workers.transport.base import WorkersLost
 
@@ -55,7 +55,7 @@ def connect(names: Sequence[str], token: str, assignment: Assignment, fingerprin
     gang = [(worker, rows) for worker, (kernels, rows) in prepared if kernels == fingerprint]
     if not gang:
         raise WorkersLost(f"none of the workers {', '.join(names)} can serve the job")
-    return RayTransport([worker for worker, _ in gang], token, assignment.shards, gang[0][1])
+    return RayTransport([worker for worker, _ in gang], token, assignment, gang[0][1])
 
 
 def _find(name: str) -> list[Any]:
@@ -90,10 +90,11 @@ def _answer(call: Any) -> Any | None:
 class RayTransport:
     """Asks a gang of `GradientWorker` actors, all prepared for the job under `token`."""
 
-    def __init__(self, gang: Sequence[Any], token: str, shards: int, rows: Mapping[Part, int]) -> None:
+    def __init__(self, gang: Sequence[Any], token: str, assignment: Assignment, rows: Mapping[Part, int]) -> None:
+        self.weights = Parameters(assignment.architecture)
         self._gang = list(gang)
         self._token = token
-        self._shards = shards
+        self._shards = assignment.shards
         self._rows = rows
         self._gatherings: dict[Part, Gathering] = {}
         self._of_a_step = Patience()
@@ -104,9 +105,9 @@ class RayTransport:
         """How many workers are alive."""
         return len(self._gang)
 
-    def gradient(self, parameters: Parameters, step: Step, out: Parameters) -> BatchSums:
+    def gradient(self, step: Step, out: Parameters) -> BatchSums:
         """Sum one mini-batch's gradients into `out`."""
-        sent = ray.put(parameters.flat)
+        sent = ray.put(self.weights.flat)
 
         def ask(worker: Any, shards: Sequence[int]) -> Any:
             return worker.gradients.remote(self._token, sent, step, list(shards))
@@ -118,12 +119,12 @@ class RayTransport:
         out.flat[...] = whole.gradient
         return whole.sums
 
-    def evaluate(self, parameters: Parameters, part: Part = "validation") -> Evaluation | None:
+    def evaluate(self, part: Part = "validation") -> Evaluation | None:
         """A part's sums and outputs."""
         if part not in self._gatherings:
-            architecture = parameters.architecture
+            architecture = self.weights.architecture
             self._gatherings[part] = Gathering(self._rows[part], architecture.outputs, architecture.dtype)
-        gathering, sent = self._gatherings[part], ray.put(parameters.flat)
+        gathering, sent = self._gatherings[part], ray.put(self.weights.flat)
 
         def ask(worker: Any, blocks: Sequence[int]) -> Any:
             return worker.evaluate.remote(self._token, sent, part, list(blocks))
