@@ -17,7 +17,7 @@ from ray.util import list_named_actors
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from service.jobs import Lease
-from workers.place import Place
+from workers.place import Place, Slot
 
 log = structlog.get_logger()
 
@@ -44,6 +44,11 @@ class Member:
     def idle(self) -> bool:
         """There, and serving nothing."""
         return self.known and self.lease is None and time.monotonic() - self.answered < FRESH_S
+
+    @property
+    def slot(self) -> Slot:
+        """What a job is given of it."""
+        return Slot(self.name, self.node, self.place.address if self.place else "")
 
     @property
     def silent(self) -> bool:

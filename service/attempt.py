@@ -167,9 +167,9 @@ class Attempt:
             self.beat.add_line("info", said(self.gradient_check))
 
     def _connect(self, assignment: Assignment) -> Transport:
-        if len(self.work.workers) == 1:
+        if len(self.work.slots) == 1:
             return LocalTransport(ShardComputer(assignment))
-        return self.equipment.connect(self.work.workers, self.lease.token, assignment, self.equipment.fingerprint)
+        return self.equipment.connect(self.work.slots, self.lease.token, assignment, self.equipment.fingerprint)
 
     def _saved(self) -> Checkpoint | None:
         """The newest checkpoint; where it cannot be continued to the same bits, the job begins again."""

@@ -7,6 +7,7 @@ its own version again and ends another's. Knows neither the queue nor why a job 
 from __future__ import annotations
 
 import time
+from functools import partial
 from importlib import metadata
 from typing import Any
 
@@ -22,6 +23,7 @@ from service.runner import Runner
 from service.settings import Settings
 from service.work import Work
 from workers.gradient_worker import GradientWorker
+from workers.place import Slot
 from workers.transport.ray_objects import connect
 
 log = structlog.get_logger()
@@ -47,21 +49,20 @@ class Pool:
         """Every runner that was here before has said what it serves."""
         return all(runner.known for runner in self.runners.values())
 
-    def free(self) -> list[str]:
-        """Names of the workers that serve nothing, by node; none while no runner is free to use them."""
-        if not any(runner.idle for runner in self.runners.values()):
-            return []
-        return sorted(name for name, worker in self.workers.items() if worker.idle)
+    def free(self) -> list[Slot]:
+        """The slots that serve nothing, by node; none of a node on which no runner is free to use them."""
+        nodes = {runner.node for runner in self.runners.values() if runner.idle}
+        idle = [worker for _, worker in sorted(self.workers.items()) if worker.idle and worker.node in nodes]
+        return [worker.slot for worker in idle]
 
     def serving(self) -> dict[Lease, Member]:
         """The runners that have a job, by its lease."""
         return {runner.lease: runner for runner in self.runners.values() if runner.lease is not None}
 
     def lend(self, work: Work) -> None:
-        """Give a job to an idle runner, on its first worker's node if one is free there."""
-        node = self.workers[work.workers[0]].node
-        idle = [runner for runner in self.runners.values() if runner.idle]
-        runner = min(idle, key=lambda one: one.node != node)
+        """Give a job to an idle runner on its first slot's node."""
+        node = work.slots[0].node
+        runner = next(runner for runner in self.runners.values() if runner.idle and runner.node == node)
         self._bind(runner, work)
         runner.work = runner.actor.run.remote(self._epoch, work)
 
@@ -132,7 +133,7 @@ class Pool:
             return
         found = actors.find(name)
         options = {"num_cpus": 0, "max_concurrency": RUNNER_CALLS}
-        actor = found or actors.make(Runner, name, node, self._settings, connect, **options)
+        actor = found or actors.make(Runner, name, node, self._settings, partial(connect, node), **options)
         self.runners[name] = Member(name, node, actor)
         self.runners[name].ask()
         if found is not None:
@@ -183,9 +184,9 @@ class Pool:
 
     def _bind(self, runner: Member, work: Work) -> None:
         runner.lease = work.lease
-        for name in work.workers:
-            if name in self.workers:
-                self.workers[name].lease = work.lease
+        for slot in work.slots:
+            if slot.name in self.workers:
+                self.workers[slot.name].lease = work.lease
 
     def _free(self, runner: Member) -> None:
         for worker in self.workers.values():

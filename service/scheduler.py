@@ -25,6 +25,7 @@ from service.queue import ClaimedJob, Queue, RunningJob
 from service.settings import Settings
 from service.store import Store
 from service.work import Work
+from workers.place import Slot
 
 log = structlog.get_logger()
 
@@ -119,7 +120,7 @@ class Scheduler:
                 return
             self._start(pool, claimed, free)
 
-    def _start(self, pool: Pool, claimed: ClaimedJob, free: list[str]) -> None:
+    def _start(self, pool: Pool, claimed: ClaimedJob, free: list[Slot]) -> None:
         log.info("starting", job=claimed.job.id, slots=claimed.slots, attempt=claimed.job.attempt)
         pool.lend(Work(claimed.job, claimed.lease, free[: claimed.slots]))
         self._published = 0.0

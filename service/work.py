@@ -11,19 +11,20 @@ from service.jobs import Job, Lease
 from service.models import ModelStore
 from service.queue import Queue
 from service.settings import Settings
+from workers.place import Slot
 from workers.shard_computer import Assignment
 from workers.transport import Transport
 
-Connect = Callable[[list[str], str, Assignment, dict[str, str]], Transport]
+Connect = Callable[[list[Slot], str, Assignment, dict[str, str]], Transport]
 
 
 @dataclass(frozen=True)
 class Work:
-    """One job given to a runner: its record as claimed, the right to run it, and the workers that serve it."""
+    """One job given to a runner: its record as claimed, the right to run it, and the slots that serve it."""
 
     job: Job
     lease: Lease
-    workers: list[str]  # names of gradient workers; one name: the runner computes itself, on that worker's slot
+    slots: list[Slot]  # the first one is on the runner's own node: the runner computes on it itself
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where a process is: its node and its process id, as people look for it. Knows nothing of what it computes."""
+"""Where a process is, as people and as other processes look for it. Knows nothing of what it computes."""
 
 from __future__ import annotations
 
@@ -13,8 +13,18 @@ class Place:
 
     host: str
     pid: int
+    address: str = ""  # of a worker: where it serves gangs of its own node; empty where it cannot
 
     @classmethod
-    def here(cls) -> Place:
+    def here(cls, address: str = "") -> Place:
         """The process that asks."""
-        return cls(socket.gethostname(), os.getpid())
+        return cls(socket.gethostname(), os.getpid(), address)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A slot that is leased to a job: the worker on it."""
+
+    name: str  # of the actor
+    node: str  # Ray's id of it: what is local is told by that, never by a host's name
+    address: str = ""  # as `Place.address`

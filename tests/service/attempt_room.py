@@ -25,6 +25,7 @@ from service.store import Store
 from service.warm_start import as_start, find_start
 from service.work import Equipment, Work
 from tests.service.rooms import Rooms
+from workers.place import Slot
 from workers.shard_computer import Assignment, ShardComputer
 from workers.transport import Transport
 from workers.transport.local import LocalTransport
@@ -84,7 +85,9 @@ class ObservedAttempt(Attempt):
             self._connected_by,
             dict(room.fingerprint),
         )
-        super().__init__(given, Work(claimed.job, claimed.lease, ["one", "two"]), threading.Event())
+        super().__init__(
+            given, Work(claimed.job, claimed.lease, [Slot("one", "n"), Slot("two", "n")]), threading.Event()
+        )
 
     def _inputs(self) -> JobInputs:
         self._pass("begun")
@@ -99,7 +102,7 @@ class ObservedAttempt(Attempt):
         if "/prepared/" in path:
             self._pass("prepared")
 
-    def _connected_by(self, names: list[str], token: str, given: Assignment, kernels: dict[str, str]) -> Transport:
+    def _connected_by(self, slots: list[Slot], token: str, given: Assignment, kernels: dict[str, str]) -> Transport:
         self._pass("connected")
         return LocalTransport(ShardComputer(given))
 

@@ -57,6 +57,11 @@ def warm(pool: Pool, slots: int) -> bool:
     return len(pool.free()) == slots and all(runner.idle for runner in pool.runners.values())
 
 
+def names(pool: Pool) -> list[str]:
+    """Of the workers that are free."""
+    return [slot.name for slot in pool.free()]
+
+
 def story_of_a_pool(settings: Settings) -> None:
     """Retire another version's actors, start, find again, replace the dead and the silent."""
     slots = int(ray.cluster_resources()["CPU"])
@@ -80,13 +85,13 @@ def story_of_a_pool(settings: Settings) -> None:
     else:
         raise AssertionError("a runner obeyed a leader whose epoch is over")
 
-    name = second.free()[0]
+    name = second.free()[0].name
     for number in (signal.SIGKILL, signal.SIGSTOP):
         place = second.workers[name].place
         assert place is not None
         os.kill(place.pid, number)
-        refreshed(second, lambda: name not in second.free())
-        refreshed(second, lambda: name in second.free())
+        refreshed(second, lambda: name not in names(second))
+        refreshed(second, lambda: name in names(second))
         assert second.workers[name].place != place
         if psutil.pid_exists(place.pid):
             os.kill(place.pid, signal.SIGCONT)

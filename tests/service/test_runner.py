@@ -14,6 +14,7 @@ from service.errors import Conflict, LeaseLost
 from service.runner import Runner
 from service.settings import Settings
 from service.work import Work
+from workers.place import Slot
 from tests.service.rooms import Rooms
 
 
@@ -28,7 +29,7 @@ def runner(redis_url: str, tmp_path: Path) -> Runner:
 def work(rooms: Rooms) -> Work:
     """A job whose data set has a record and no data."""
     lease = rooms.start()
-    return Work(rooms.job(lease.job_id), lease, ["worker-0"])
+    return Work(rooms.job(lease.job_id), lease, [Slot("worker-0", "n")])
 
 
 def test_a_leader_whose_epoch_is_over_is_refused_by_every_call(runner: Runner, rooms: Rooms) -> None:

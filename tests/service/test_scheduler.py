@@ -14,6 +14,7 @@ from service.queue import ClaimedJob, Queue
 from service.scheduler import Scheduler
 from service.settings import Settings
 from service.work import Work
+from workers.place import Slot
 from tests.service.rooms import Rooms
 
 SETTINGS = Settings(lease_s=0.3)
@@ -39,9 +40,9 @@ class Pool:
     def refresh(self, wait_s: float = 0.0) -> None:
         """Nothing dies by itself."""
 
-    def free(self) -> list[str]:
-        busy = sum(len(one.work.workers) for one in self.lent.values())
-        return ["worker-0", "worker-1"][busy:]
+    def free(self) -> list[Slot]:
+        busy = sum(len(one.work.slots) for one in self.lent.values())
+        return [Slot(f"worker-{number}", "n") for number in range(2)][busy:]
 
     def serving(self) -> dict[Lease, Lent]:
         return dict(self.lent)

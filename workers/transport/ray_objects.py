@@ -21,6 +21,7 @@ from workers.evaluation import Evaluation, Gathering
 from workers.mlp.arrays import Array
 from workers.mlp.parameters import Parameters
 from workers.mlp.sums import BatchSums
+from workers.place import Slot
 from workers.shard_computer import Assignment, Partial
 from workers.summation import combine_subtrees
 from workers.transport.base import WorkersLost
@@ -44,17 +45,19 @@ class Patience:
         self.seconds = max(self._least_s, self._factor * self._longest_s)
 
 
-def connect(names: Sequence[str], token: str, assignment: Assignment, fingerprint: dict[str, str]) -> RayTransport:
-    """Prepare the named workers for the job under `token`; those that are dead or compute with other kernels stay out.
+def connect(
+    node: str, slots: Sequence[Slot], token: str, assignment: Assignment, fingerprint: dict[str, str]
+) -> RayTransport:
+    """Prepare the slots' workers for the job under `token`; those that are dead or compute with other kernels stay out.
 
     Raises: WorkersLost when none is left.
     """
-    workers = [worker for name in names for worker in _find(name)]
+    workers = [worker for slot in slots for worker in _find(slot.name)]
     answers = heard([worker.prepare.remote(token, assignment) for worker in workers], Patience())
     prepared = [(worker, answer) for worker, answer in zip(workers, answers, strict=True) if answer is not None]
     gang = [(worker, rows) for worker, (kernels, rows) in prepared if kernels == fingerprint]
     if not gang:
-        raise WorkersLost(f"none of the workers {', '.join(names)} can serve the job")
+        raise WorkersLost(f"none of the workers {', '.join(slot.name for slot in slots)} can serve the job")
     return RayTransport([worker for worker, _ in gang], token, assignment, gang[0][1])
 
 
