@@ -14,8 +14,8 @@ from service.errors import Conflict, LeaseLost
 from service.runner import Runner
 from service.settings import Settings
 from service.work import Work
-from workers.place import Slot
 from tests.service.rooms import Rooms
+from workers.place import Slot
 
 
 @pytest.fixture

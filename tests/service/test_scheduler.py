@@ -14,8 +14,8 @@ from service.queue import ClaimedJob, Queue
 from service.scheduler import Scheduler
 from service.settings import Settings
 from service.work import Work
-from workers.place import Slot
 from tests.service.rooms import Rooms
+from workers.place import Slot
 
 SETTINGS = Settings(lease_s=0.3)
 
