@@ -10,17 +10,20 @@ import hashlib
 import os
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
-from io import BytesIO
+from itertools import chain
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, TypeAlias, cast
 
 import fsspec
 
 from service.errors import StoreUnavailable
 from workers.datafiles import is_local
+
+Chunk: TypeAlias = bytes | memoryview
+Content: TypeAlias = bytes | Path | BinaryIO | list[Chunk]  # whole, to be read, or in pieces
 
 _CHUNK_BYTES = 1 << 20
 _PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*", re.ASCII)
@@ -34,13 +37,13 @@ class Artifacts:
         self._filesystem, self._root = fsspec.url_to_fs(url)
         self._local = is_local(self._filesystem)
 
-    def write(self, path: str, content: bytes | Path | BinaryIO) -> str:
+    def write(self, path: str, content: Content) -> str:
         """Write a file, flushed with its folder where the store is local; returns its SHA-256.
 
         Raises: StoreUnavailable when there is no room, or the store does not answer.
         """
-        with _source(content) as source, _answering(path):
-            return self._write_local(path, source) if self._local else self._write_remote(path, source)
+        with _chunks(content) as chunks, _answering(path):
+            return self._write_local(path, chunks) if self._local else self._write_remote(path, chunks)
 
     def open(self, path: str) -> BinaryIO:
         """Open a file for reading.
@@ -102,13 +105,13 @@ class Artifacts:
             raise ValueError(f"{path!r} is no path of an artifact: parts of letters, digits, . _ - joined by /")
         return f"{self._root}/{path}"
 
-    def _write_local(self, path: str, source: BinaryIO) -> str:
+    def _write_local(self, path: str, chunks: Iterable[Chunk]) -> str:
         target = Path(self._full(path))
         _make_folder(target.parent)
         part = target.with_name(f"{target.name}.{secrets.token_hex(8)}.part")
         try:
             with part.open("xb") as file:
-                digest = _copy(source, file)
+                digest = _copy(chunks, file)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(part, target)  # commits nothing, but nobody meets half a file
@@ -118,22 +121,32 @@ class Artifacts:
         _flush_folder(target.parent)
         return digest
 
-    def _write_remote(self, path: str, source: BinaryIO) -> str:
+    def _write_remote(self, path: str, chunks: Iterable[Chunk]) -> str:
         full = self._full(path)
         self._filesystem.makedirs(full.rsplit("/", 1)[0], exist_ok=True)
         with self._filesystem.open(full, "wb") as file:
-            return _copy(source, file)
+            return _copy(chunks, file)
 
 
 @contextmanager
-def _source(content: bytes | Path | BinaryIO) -> Iterator[BinaryIO]:
-    if isinstance(content, bytes):
-        yield BytesIO(content)
-    elif isinstance(content, Path):
+def _chunks(content: Content) -> Iterator[Iterable[Chunk]]:
+    if isinstance(content, Path):
         with content.open("rb") as file:
-            yield file
+            yield _read(file)
+    elif isinstance(content, bytes | list):
+        pieces = content if isinstance(content, list) else [content]
+        yield chain.from_iterable(map(_cut, pieces))
     else:
-        yield content
+        yield _read(content)
+
+
+def _cut(content: Chunk) -> Iterator[Chunk]:
+    view = memoryview(content).cast("B")
+    return (view[start : start + _CHUNK_BYTES] for start in range(0, len(view), _CHUNK_BYTES))
+
+
+def _read(source: BinaryIO) -> Iterator[Chunk]:
+    return iter(lambda: source.read(_CHUNK_BYTES), b"")
 
 
 @contextmanager
@@ -146,9 +159,9 @@ def _answering(path: str) -> Iterator[None]:
         raise StoreUnavailable(f"the artifact store cannot serve {path}: {error}") from error
 
 
-def _copy(source: BinaryIO, target: BinaryIO) -> str:
+def _copy(chunks: Iterable[Chunk], target: BinaryIO) -> str:
     digest = hashlib.sha256()
-    while chunk := source.read(_CHUNK_BYTES):
+    for chunk in chunks:
         digest.update(chunk)
         target.write(chunk)
     return digest.hexdigest()

@@ -7,7 +7,6 @@ attempt's lease. Knows no scheduling, and reaches Ray through its transport alon
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import Any, Literal
 
@@ -20,7 +19,6 @@ from service.checkpoints import Checkpoint, CheckpointLost
 from service.errors import (
     DeltaqError,
     LeaseLost,
-    StoreUnavailable,
     TrainingFailed,
     Unavailable,
 )
@@ -29,6 +27,7 @@ from service.gradient_checking import said, verify_gradient
 from service.job_inputs import JobInputs, read_inputs
 from service.models import OptimizerState, save_model
 from service.preparation import PreparedData, prepare
+from service.requests import Requests
 from service.results import Kept, kept, left_by, result_of
 from service.training import Training
 from service.warm_start import begin_with
@@ -53,12 +52,13 @@ class Interrupted(Exception):
 class Attempt:
     """One attempt at one job; the observer of its training."""
 
-    def __init__(self, equipment: Equipment, work: Work, draining: threading.Event) -> None:
+    def __init__(self, equipment: Equipment, work: Work, requests: Requests) -> None:
         self.equipment = equipment
         self.queue, self.artifacts = equipment.queue, equipment.artifacts
         self.work, self.lease = work, work.lease
-        self.draining = draining
+        self.requests = requests
         self.training: Training | None = None
+        self.transport: Transport | None = None
         self.workers_used = 1
         self.gradient_check: dict[str, Any] | None = None
         self._warned: set[str] = set()
@@ -78,7 +78,7 @@ class Attempt:
 
         Raises: LeaseLost.
         """
-        with self.beat:
+        with self.beat, self.checkpoints:
             try:
                 self._train_or_release()
             except LeaseLost:
@@ -90,6 +90,8 @@ class Attempt:
                 self._fail(
                     TrainingFailed(f"{type(bug).__name__}: {bug}", hint="This is a fault in deltaq; see the log.")
                 )
+            finally:
+                self._disconnect()
         self.checkpoints.sweep()
 
     def _train_or_release(self) -> None:
@@ -115,6 +117,7 @@ class Attempt:
                 training.state.follow(self.training.state, folds)
             self._run(training)
             found = kept(training, prepared)
+            self._disconnect()
             if stage.fold is None:
                 return self._succeed(training, found, inputs, prepared)
             folds = [*folds, left_by(stage.fold + 1, training, found)]
@@ -143,7 +146,6 @@ class Attempt:
         training = assemble(stage.resolution, prepared, self._connect, stage.span)
         if inputs.model is not None:
             begin_with(inputs.model, inputs.optimizer, training.server)
-        self.workers_used = training.server.transport.workers
         self.check()
         self._check_gradient(training, prepared)
         return training
@@ -167,9 +169,27 @@ class Attempt:
             self.beat.add_line("info", said(self.gradient_check))
 
     def _connect(self, assignment: Assignment) -> Transport:
-        if len(self.work.slots) == 1:
-            return LocalTransport(ShardComputer(assignment))
-        return self.equipment.connect(self.work.slots, self.lease.token, assignment, self.equipment.fingerprint)
+        """The transport of a training: one shard is computed here, and nothing is exchanged."""
+        given, slots = self.equipment, self.requests.slots
+        if assignment.shards == 1:
+            self.transport = LocalTransport(ShardComputer(assignment))
+        else:
+            self.transport = given.connect(slots, self.lease.token, assignment, given.fingerprint)
+        return self.transport
+
+    def _disconnect(self) -> None:
+        if self.transport is not None:
+            self.transport.close()
+            self.workers_used = max(self.workers_used, self.transport.most_workers)
+            self.transport = None
+
+    def _resize(self) -> None:
+        """Be served by other slots where that was asked."""
+        wanted = self.requests.wanted()
+        if wanted is not None:
+            if self.transport is not None:
+                self.transport.change(wanted)
+            self.requests.done(wanted)
 
     def _saved(self) -> Checkpoint | None:
         """The newest checkpoint; where it cannot be continued to the same bits, the job begins again."""
@@ -191,9 +211,10 @@ class Attempt:
 
         Raises: Interrupted; LeaseLost, or what ended the beat.
         """
+        self._resize()
         asked = self._asked()
         if self.training is not None and (asked in ("paused", "drained") or (asked is None and self.checkpoints.due)):
-            self._keep(self.training)
+            self._save(self.training)
         if asked is not None:
             raise Interrupted(asked)
 
@@ -212,28 +233,33 @@ class Attempt:
     def pause(self, reason: str) -> None:
         """Stop here with a checkpoint, and have the job paused. Raises: Interrupted."""
         if self.training is not None:
-            self._keep(self.training)
+            self._save(self.training)
         raise Interrupted(reason, pause=True)
 
     def _asked(self) -> Literal["cancelled", "paused", "drained"] | None:
         self.beat.check()
+        self.checkpoints.check()
         if self.beat.requested == "cancel":
             return "cancelled"
         if self.beat.requested == "pause":
             return "paused"
-        return "drained" if self.draining.is_set() else None
+        return "drained" if self.requests.draining else None
 
-    def _keep(self, training: Training) -> None:
+    def _save(self, training: Training) -> None:
         training.check_finite()
+        self.checkpoints.save(training)
+
+    def _flush(self) -> None:
+        """Have what was reached on disk and on record: the end must not overtake it. Raises: LeaseLost."""
         try:
-            self.checkpoints.save(training)
-        except StoreUnavailable as full:
-            self.beat.add_line("warning", f"No checkpoint at step {training.steps_done}: {full.detail}")
+            self.checkpoints.flush()
+        finally:
+            self.beat.flush()
 
     # The ends
 
     def _succeed(self, training: Training, found: Kept, inputs: JobInputs, prepared: PreparedData) -> None:
-        self.beat.flush()
+        self._flush()
         result = {**result_of(training, found), "fingerprint": self.equipment.fingerprint}
         result["workers_used"] = self.workers_used
         if self.gradient_check is not None:
@@ -257,7 +283,7 @@ class Attempt:
     def _fail(self, failure: DeltaqError) -> None:
         """Record the failure, whatever else cannot be: a job that fails unrecorded would be claimed without end."""
         try:
-            self.beat.flush()
+            self._flush()
         except LeaseLost:
             raise
         except Exception:
@@ -265,7 +291,7 @@ class Attempt:
         self.beat.insist(lambda: self.queue.fail(self.lease, failure))
 
     def _release(self, reason: str, *, pause: bool = False) -> None:
-        self.beat.flush()
+        self._flush()
         self.beat.insist(lambda: self.queue.release(self.lease, reason, pause=pause))
 
     def _progress(self) -> dict[str, Any] | None:

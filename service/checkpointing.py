@@ -1,25 +1,27 @@
 """When one attempt at a job writes its checkpoints, and which of their files may go.
 
-A file is written on the path of the step before it; it is the beat that records it, so that training goes on while
-Redis is away. Knows neither Redis nor what a checkpoint holds.
+A step waits for a copy; a thread writes it, and the beat records it, so that training goes on while the disk is slow
+and while Redis is away. Knows neither Redis nor what a checkpoint holds.
 """
 
 from __future__ import annotations
 
 import time
 from contextlib import suppress
+from types import TracebackType
 from typing import Any
 
 from service.artifacts import Artifacts
 from service.beat import Beat
-from service.checkpoints import Checkpoint, CheckpointLost, read_checkpoint, save_checkpoint
+from service.checkpoints import Checkpoint, CheckpointLost, Snapshot, read_checkpoint
 from service.errors import StoreUnavailable
 from service.jobs import CheckpointRef, Lease
+from service.snapshot_writer import SnapshotWriter
 from service.training import Training
 
 
 class Checkpointing:
-    """The checkpoints of one attempt; `newest` is on record, or will be with the next beat.
+    """The checkpoints of one attempt, as a context; `newest` is on record, or will be with the next beat.
 
     Units: `every_s` in seconds, from the start of training and from each checkpoint.
     """
@@ -40,6 +42,16 @@ class Checkpointing:
         self._fingerprint = fingerprint
         self._every_s = every_s
         self._since = time.monotonic()
+        self._writer = SnapshotWriter(self._write, f"checkpoints-{lease.job_id}")
+
+    def __enter__(self) -> Checkpointing:
+        self._writer.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._writer.__exit__(kind, error, trace)
 
     @property
     def due(self) -> bool:
@@ -61,23 +73,28 @@ class Checkpointing:
         """Training begins now: the next one is due a while from here."""
         self._since = time.monotonic()
 
-    def save(self, training: Training) -> None:
-        """Write a checkpoint and have it recorded.
+    def check(self) -> None:
+        """Return while checkpoints can be written, or the artifact store alone is in their way.
 
-        Raises: StoreUnavailable when the artifact store cannot take it; the next one is due as if it had.
+        Raises: what else is.
+        """
+        self._writer.check()
+
+    def save(self, training: Training) -> None:
+        """Copy the training as it stands, and have it written and recorded; the job's log says where that fails.
+
+        Raises: as `check`.
         """
         training.count_seconds()
-        try:
-            written = save_checkpoint(training, self._lease, self._artifacts, self._fingerprint)
-        finally:
-            self._since = time.monotonic()
-        if written == self.newest:
-            return
-        self.newest = written
-        replaced = self._beat.add_checkpoint(self.newest)
-        if replaced is not None:
-            self._discard(replaced)
-        self.sweep()
+        self._writer.take(training)
+        self._since = time.monotonic()
+
+    def flush(self) -> None:
+        """Wait until what was saved is on disk, for the beat to record.
+
+        Raises: as `check`.
+        """
+        self._writer.flush()
 
     def sweep(self) -> None:
         """Delete the files of those that are on record no more."""
@@ -89,6 +106,17 @@ class Checkpointing:
         if self.newest is not None:
             self._discard(self.newest)
             self.newest = None
+
+    def _write(self, snapshot: Snapshot) -> None:
+        try:
+            self.newest = snapshot.write(self._lease, self._artifacts, self._fingerprint)
+        except StoreUnavailable as full:
+            self._beat.add_line("warning", f"No checkpoint at step {snapshot.step}: {full.detail}")
+            return
+        replaced = self._beat.add_checkpoint(self.newest)
+        if replaced is not None:
+            self._discard(replaced)
+        self.sweep()
 
     def _discard(self, reference: CheckpointRef) -> None:
         with suppress(StoreUnavailable):  # it is swept with the other leftovers

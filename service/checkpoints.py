@@ -1,13 +1,14 @@
-"""Checkpoints: a training's arrays and state as one safetensors file, written between two steps.
+"""Checkpoints: a training's arrays and state as one safetensors file.
 
-A file is written under a name that only its writer can use (job, token, SHA-256, step) and exists once the job's
-record names it; what is read back is compared with the SHA-256 that the record holds. Knows files, not when to write
-one.
+A training is copied between two of its steps, and written from the copy. A file is written under a name that only its
+writer can use (job, token, a random number, step) and exists once the job's record names it; what is read back is
+compared with the SHA-256 that the record holds. Knows files, not when to write one.
 """
 
 from __future__ import annotations
 
 import hashlib
+import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,37 +16,76 @@ from typing import Any
 import numpy as np
 import orjson
 from numpy.typing import NDArray
-from safetensors.numpy import load, save
+from safetensors.numpy import load
 
-from service.artifacts import Artifacts
+from service.artifacts import Artifacts, Chunk
 from service.jobs import CheckpointRef, Lease
 from service.training import Training
 from service.training_state import TrainingState
 
 FORMAT = 2  # 1 had another state
+_TYPES = {"float32": "F32", "float64": "F64"}
 
 
 class CheckpointLost(Exception):
     """The file that the record names is gone, or is not the one that was recorded."""
 
 
-def save_checkpoint(
-    training: Training, lease: Lease, artifacts: Artifacts, fingerprint: dict[str, Any]
-) -> CheckpointRef:
-    """Write the training as it stands; the answer is what the record must name for it to exist.
+class Snapshot:
+    """A training as it stood between two steps, in memory of its own that each copy uses again."""
 
-    Raises: StoreUnavailable.
-    """
+    def __init__(self) -> None:
+        self.step = 0  # steps done since the job began
+        self._state: dict[str, Any] = {}
+        self._arrays: dict[str, NDArray[Any]] = {}
+
+    def take(self, training: Training) -> Snapshot:
+        """Copy the training as it stands, over what was copied before; answers itself."""
+        arrays = _arrays(training)
+        for name in self._arrays.keys() - arrays.keys():
+            del self._arrays[name]
+        for name, array in arrays.items():
+            if name in self._arrays:
+                np.copyto(self._arrays[name], array)
+            else:
+                self._arrays[name] = array.copy()
+        self.step = training.steps_done
+        self._state = {"format": FORMAT, "version": training.server.version, "state": asdict(training.state)}
+        return self
+
+    def write(self, lease: Lease, artifacts: Artifacts, fingerprint: dict[str, Any]) -> CheckpointRef:
+        """Write what was copied; the answer is what the record must name for it to exist.
+
+        Raises: StoreUnavailable.
+        """
+        name = f"{lease.token}-{secrets.token_hex(8)}-{self.step}.safetensors"  # two may be of one step
+        path = f"checkpoints/{lease.job_id}/{name}"
+        content: list[Chunk] = [self._header(), *(array.data for array in self._arrays.values())]
+        return CheckpointRef(path, artifacts.write(path, content), self.step, fingerprint)
+
+    def _header(self) -> bytes:
+        """What comes before the arrays.
+
+        Source: the safetensors format: 8 bytes little-endian length, then JSON, filled up with spaces to whole words.
+        """
+        head: dict[str, Any] = {"__metadata__": {"deltaq": orjson.dumps(self._state).decode()}}
+        end = 0
+        for name, array in self._arrays.items():
+            begin, end = end, end + array.nbytes
+            head[name] = {"dtype": _TYPES[array.dtype.name], "shape": array.shape, "data_offsets": (begin, end)}
+        text = orjson.dumps(head)
+        text += b" " * (-len(text) % 8)
+        return len(text).to_bytes(8, "little") + text
+
+
+def _arrays(training: Training) -> dict[str, NDArray[Any]]:
+    """All that a training would lose: its own arrays, not copies."""
     server = training.server
-    arrays = {"parameters": server.parameters.flat}
+    arrays: dict[str, NDArray[Any]] = {"parameters": server.parameters.flat}
     arrays |= {f"optimizer.{number}": array for number, array in enumerate(server.optimizer_state)}
     if training.best is not None:
         arrays["best"] = training.best
-    state = {"format": FORMAT, "version": server.version, "state": asdict(training.state)}
-    content = save(arrays, metadata={"deltaq": orjson.dumps(state).decode()})
-    step, digest = training.steps_done, hashlib.sha256(content).hexdigest()[:16]  # two may be of one step
-    path = f"checkpoints/{lease.job_id}/{lease.token}-{digest}-{step}.safetensors"
-    return CheckpointRef(path=path, sha256=artifacts.write(path, content), step=step, fingerprint=fingerprint)
+    return arrays
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ _SCORE_BYTES, _SORTED_BYTES = 32, 64  # of each output: in float64; of each that
 
 
 def runner_bytes(spec: JobSpec, architecture: Architecture, train_rows: int, validation_rows: int) -> int:
-    """What a runner holds when it holds most: while it writes a checkpoint, or checks its gradient.
+    """What a runner holds when it holds most: once it has written checkpoints, or while it checks its gradient.
 
     Units: bytes.
     """
@@ -40,17 +40,18 @@ def runner_bytes(spec: JobSpec, architecture: Architecture, train_rows: int, val
 
 
 def _vectors(spec: JobSpec) -> int:
-    """How many arrays of the size of all weights there are: held between steps, and in a checkpoint's two copies."""
+    """How many arrays of the size of all weights there are: held between steps, and in the checkpoints' two copies."""
     assert isinstance(spec.shards, int)
     optimizer = build_optimizer(spec.optimizer)
     kept = 1 + optimizer.state_count() + (spec.early_stopping is not None)  # weights, state, the best weights
     scratch = optimizer.scratch_count()
     waiting = (spec.shards - 1).bit_length()  # right halves of the tree over the shards, one a level
     gradient = 1
-    written = 2 * kept  # safetensors collects the arrays, then makes the file's bytes of them
+    copied = 2 * kept  # one copy is written while the next one is made
     double = 2 if spec.network.precision == "float32" else 1
-    checked = 3 * double if spec.gradient_check else 0  # before the first checkpoint; in float64
-    return kept + gradient + scratch + waiting + max(written, checked)
+    checked = 3 * double if spec.gradient_check else 0  # in float64
+    beside = scratch + waiting + copied  # made after the check, but for folds
+    return kept + gradient + (beside + checked if spec.data.folds else max(beside, checked))
 
 
 def _scoring_bytes(architecture: Architecture, train_rows: int, validation_rows: int) -> int:

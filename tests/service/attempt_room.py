@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from service.artifacts import Artifacts
+from service.artifacts import Artifacts, Content
 from service.attempt import Attempt
 from service.beat import Beat
 from service.builtin import install_builtins
@@ -58,7 +57,7 @@ class ObservedArtifacts(Artifacts):
 
     before_write: Callable[[str], None] = staticmethod(lambda path: None)
 
-    def write(self, path: str, content: bytes | Path | BinaryIO) -> str:
+    def write(self, path: str, content: Content) -> str:
         self.before_write(path)
         return super().write(path, content)
 

@@ -399,7 +399,7 @@ def test_memory_grows_with_what_needs_it() -> None:
 @pytest.mark.parametrize(
     ("spec", "more"),
     [
-        ({"optimizer": {"momentum": 0.9}}, 3),  # the velocity, and twice in a checkpoint
+        ({"optimizer": {"momentum": 0.9}}, 3),  # the velocity, and twice in the checkpoints' copies
         ({"optimizer": {"momentum": 0.9, "nesterov": True}}, 4),
         ({"optimizer": {"momentum": 0.0, "weight_decay": 0.1}}, 1),
         ({"early_stopping": {"metric": "validation_loss", "patience": 1}, "optimizer": {"momentum": 0.0}}, 3),

@@ -11,7 +11,7 @@ import pytest
 
 from service.artifacts import Artifacts
 from service.assembly import assemble
-from service.checkpoints import read_checkpoint, save_checkpoint
+from service.checkpoints import Snapshot, read_checkpoint
 from service.datasets import Dataset
 from service.jobs import Lease
 from service.preparation import PreparedData
@@ -118,7 +118,7 @@ class Prepared:
         first, seen = self.begin(4), Watching(INTERRUPTED_AT)
         with pytest.raises(Stopped):
             first.run(seen)
-        reference = save_checkpoint(first, Lease("job-" + "a" * 20, TOKEN), artifacts, {})
+        reference = Snapshot().take(first).write(Lease("job-" + "a" * 20, TOKEN), artifacts, {})
         again, rest = self.begin(2), Watching()
         read_checkpoint(reference, artifacts).put_back(again)
         again.run(rest)

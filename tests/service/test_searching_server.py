@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from service.artifacts import Artifacts
 from service.assembly import assemble
-from service.checkpoints import read_checkpoint, save_checkpoint
+from service.checkpoints import Snapshot, read_checkpoint
 from service.errors import Diverged
 from service.jobs import Lease
 from service.resolution import resolve
@@ -157,7 +157,7 @@ def test_a_checkpoint_between_iterations_goes_on_with_the_same_bits(
     with pytest.raises(Stop):
         first.run(Watching(first, stop_at))
     second = begin(data, x, 3, (8,), precision=precision, shards=4, epochs=25)
-    read_checkpoint(save_checkpoint(first, LEASE, artifacts, {}), artifacts).put_back(second)
+    read_checkpoint(Snapshot().take(first).write(LEASE, artifacts, {}), artifacts).put_back(second)
     second.run(Unobserved())
     assert second.server.parameters.sha256() == whole.server.parameters.sha256()
     assert second.state.last_row is not None
@@ -196,7 +196,7 @@ def test_a_checkpoint_of_the_last_iteration_knows_that_it_was_the_last(tmp_path:
     with pytest.raises(Stop):
         first.run(before)
     second = begin(data, x, 3, epochs=500, l2=0.01)
-    read_checkpoint(save_checkpoint(first, LEASE, artifacts, {}), artifacts).put_back(second)
+    read_checkpoint(Snapshot().take(first).write(LEASE, artifacts, {}), artifacts).put_back(second)
     after = Watching(second)
     second.run(after)
     assert before.rows + after.rows == seen.rows

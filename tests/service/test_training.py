@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from service.artifacts import Artifacts
-from service.checkpoints import CheckpointLost, read_checkpoint, save_checkpoint
+from service.checkpoints import CheckpointLost, Snapshot, read_checkpoint
 from service.errors import Diverged
 from service.jobs import CheckpointRef, Lease
 from service.layer_figures import FIGURES
@@ -111,7 +111,7 @@ def test_a_checkpoint_at_any_step_goes_on_with_the_same_bits(
     with pytest.raises(Stop):
         first.run(before)
     artifacts = Artifacts((tmp_path / "artifacts").as_uri())
-    reference = save_checkpoint(first, LEASE, artifacts, {"numpy": "x"})
+    reference = Snapshot().take(first).write(LEASE, artifacts, {"numpy": "x"})
     second, after = begin(data, early_stopping=stopping), Silent()
     read_checkpoint(reference, artifacts).put_back(second)
     second.run(after)
@@ -125,7 +125,7 @@ def test_a_checkpoint_at_any_step_goes_on_with_the_same_bits(
 def test_a_checkpoint_that_is_not_the_recorded_one_is_refused(data: DataFiles, tmp_path: Path) -> None:
     training = begin(data)
     artifacts = Artifacts((tmp_path / "artifacts").as_uri())
-    reference = save_checkpoint(training, LEASE, artifacts, {})
+    reference = Snapshot().take(training).write(LEASE, artifacts, {})
     torn = CheckpointRef(reference.path, "0" * 64, reference.step, {})
     with pytest.raises(CheckpointLost, match="SHA-256"):
         read_checkpoint(torn, artifacts)
@@ -215,7 +215,7 @@ def test_a_rule_pauses_once_and_what_goes_on_has_the_same_bits(data: DataFiles, 
         first.run(Silent())
     assert first.state.epoch == 3
     second = begin(data, rules=rules)
-    read_checkpoint(save_checkpoint(first, LEASE, artifacts, {}), artifacts).put_back(second)
+    read_checkpoint(Snapshot().take(first).write(LEASE, artifacts, {}), artifacts).put_back(second)
     second.run(Silent())
     assert second.server.parameters.sha256() == whole.server.parameters.sha256()
 
