@@ -63,7 +63,7 @@ def resolve_workers(given: WorkersSpec, shards: int) -> tuple[WorkersSpec, str |
             "/workers/min",
             given.min,
             f"a mini-batch has {shards} shard(s), each the work of one worker",
-            f"1 to {shards}",
+            f"1 to {shards}, or as many shards: by shards, or by a larger batch_size ({ROWS_PER_SHARD} rows a shard)",
         )
     if given.max is None:
         return given.model_copy(update={"max": shards}), None
