@@ -12,6 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := $(BIN)/uv
 ORACLE := .venv-oracle
+PEERS := .venv-peers
 TORCH := 2.13.0
 QUIET := --quiet
 BEGUN_MS := $(shell date +%s%3N)
@@ -63,8 +64,8 @@ types: $(VENV)/dev.stamp ## The strict type checker
 imports: $(VENV)/dev.stamp ## The directions in which the rooms may import
 	$(BIN)/lint-imports
 
-bench: $(VENV)/dev.stamp $(ORACLE)/stamp ## The benchmarks, each beside a peer
-	$(BIN)/python -m benchmarks --peer-python $(ORACLE)/bin/python
+bench: $(VENV)/dev.stamp $(PEERS)/stamp ## The benchmarks beside their peers; writes docs/performance.md
+	$(BIN)/python -m benchmarks --peer-python $(PEERS)/bin/python
 
 chaos: $(VENV)/dev.stamp ## The long kill storm
 	$(BIN)/python -m pytest -m chaos --timeout=3600
@@ -75,10 +76,11 @@ oracle: $(ORACLE)/stamp ## Live comparison with PyTorch and scikit-learn, in an 
 lock: $(UV) ## Resolve the lock files anew; UPGRADE=1 takes the newest versions
 	$(COMPILE) --group build pyproject.toml --output-file requirements.lock
 	$(COMPILE) --group build --group dev --constraints requirements.lock pyproject.toml --output-file requirements-dev.lock
+	$(COMPILE) --group pyproject.toml:peers --constraints requirements.lock --output-file requirements-peers.lock
 	echo uv | $(COMPILE) --no-annotate - --output-file requirements-uv.lock
 
 clean: ## Remove the environments and what tools have cached
-	rm -rf $(VENV) $(ORACLE) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(ORACLE) $(PEERS) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(UV): requirements-uv.lock .ci/environment
@@ -100,4 +102,11 @@ $(ORACLE)/stamp: $(UV) requirements-dev.lock pyproject.toml deltaq/__init__.py
 	@$(UV) pip install --python $(ORACLE)/bin/python --quiet --require-hashes -r requirements-dev.lock
 	@$(UV) pip install --python $(ORACLE)/bin/python --quiet --no-deps --no-build-isolation --editable .
 	@$(ORACLE)/bin/python -m pip install --quiet torch==$(TORCH)
+	@touch $@
+
+# H2O-3 needs Java, and is left out where there is none.
+$(PEERS)/stamp: $(UV) requirements-peers.lock
+	@$(UV) venv --quiet --clear --seed --python $(BIN)/python $(PEERS)
+	@$(UV) pip install --python $(PEERS)/bin/python --quiet --require-hashes -r requirements-peers.lock
+	@$(PEERS)/bin/python -m pip install --quiet torch==$(TORCH)
 	@touch $@

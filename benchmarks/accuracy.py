@@ -18,8 +18,8 @@ import statistics
 import warnings
 from typing import Any, NamedTuple
 
+from benchmarks.machine import cpu_name
 from benchmarks.service import ONE_THREAD, running_service
-from benchmarks.step import cpu_name
 
 DATA = ("digits", "wine", "breast_cancer", "diabetes")
 HIDDEN, EPOCHS, BATCH, RATE = 64, 100, 32, 1e-3

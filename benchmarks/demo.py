@@ -21,8 +21,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.machine import cpu_name
 from benchmarks.service import running_service
-from benchmarks.step import cpu_name
 from service import processes
 from service.embedded.deployment import LOOPBACK, free_port
 from service.ray_nodes import LOOPBACK_ENVIRONMENT, head_command

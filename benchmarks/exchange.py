@@ -14,8 +14,8 @@ import platform
 import statistics
 from typing import Any
 
+from benchmarks.machine import cpu_name
 from benchmarks.service import running_service
-from benchmarks.step import cpu_name
 
 HIDDEN: list[list[int]] = [[64, 64], [512, 512], [1024, 1024], [2048, 2048]]
 SPEC: dict[str, Any] = {"dataset": "digits", "batch_size": 512, "shards": 2, "epochs": 8}
