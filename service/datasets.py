@@ -131,7 +131,10 @@ def choice_warning(column: Column, task: Task) -> str | None:
     if not column.whole or column.categorical:
         return None
     if task == "regression":
-        taken = f"numbers to predict (regression), since more than {AUTO_CLASSES} of its values differ"
+        why = f"more than {AUTO_CLASSES} of its values differ"
+        if column.holds_classes:  # then it is one of several targets
+            why = "not every target is a column of two classes"
+        taken = f"numbers to predict (regression), since {why}"
     else:
         taken = f"{column.distinct} classes ({task}), since at most {AUTO_CLASSES} of its values differ"
     return f"target {column.name!r} holds whole numbers; they are taken for {taken}; data.task may choose otherwise"

@@ -135,3 +135,15 @@ def split_warnings(data: DataSpec, dataset: Dataset, features: Iterable[Column])
             " level; data.features may leave it out"
         )
     return found
+
+
+def parts_warning(data: DataSpec, train_rows: int, validation_rows: int) -> str | None:
+    """A warning where no row validates that was to, or more rows validate than train; `data` is resolved."""
+    if not data.validation_fraction:
+        return None
+    if not validation_rows:
+        kept = "a row of each class, and there are no more rows" if data.stratify else "the only row"
+        return f"data.validation_fraction has no effect: no row validates, since training keeps {kept}"
+    if data.validation_fraction <= 0.5:
+        return None
+    return f"data.validation_fraction: {validation_rows} rows validate, and {train_rows} train"

@@ -10,7 +10,7 @@ from service.job_memory import runner_bytes
 from service.partition import fold_rows, part_rows
 from service.resolution.amounts import amounts_warning, check_amounts
 from service.resolution.columns import check_magnitudes, choose_features, choose_targets, choose_task
-from service.resolution.data import resolve_data, split_warnings
+from service.resolution.data import parts_warning, resolve_data, split_warnings
 from service.resolution.matching import check_match, columns_like, needs_of_job, needs_of_model
 from service.resolution.network import (
     alike_warning,
@@ -181,6 +181,7 @@ def _warnings(
     found = (
         *chosen,
         *split_warnings(resolved.data, dataset, asked.features),
+        parts_warning(resolved.data, rows.train, rows.validation),
         constant_warning(asked.features),
         without_effect(resolved.network),
         alike_warning(resolved.network) if start is None else initializer_warning(resolved.network, start),

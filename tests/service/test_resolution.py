@@ -304,6 +304,16 @@ class TestParts:
         found = resolved(dataset, data={} if fraction is None else {"validation_fraction": fraction})
         assert (found.train_rows, found.validation_rows) == parts
 
+    def test_a_part_that_takes_all_or_nothing_is_warned_of(self) -> None:
+        own = table_dataset({"x": range(30), "y": [f"class {row}" for row in range(30)]})
+        assert resolved(own).validation_rows == 0
+        assert "no row validates, since training keeps a row of each class" in resolved(own).warnings[-1]
+        found = resolved("breast_cancer", data={"validation_fraction": 0.999})
+        assert found.warnings == ["data.validation_fraction: 567 rows validate, and 2 train"]
+        assert resolved("breast_cancer", data={"validation_fraction": 0.5}).warnings == []
+        alone = resolved(table_dataset({"x": [1.5], "y": [0.5]}), data={"validation_fraction": 0.5})
+        assert "training keeps the only row" in alone.warnings[-1]
+
     def test_without_strata_one_row_is_enough_to_train(self) -> None:
         dataset = table_dataset({"x": range(4), "y": ["a", "b", "a", "b"]})
         found = resolved(dataset, data={"validation_fraction": 0.99, "stratify": False})

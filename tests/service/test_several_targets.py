@@ -79,6 +79,13 @@ def test_what_does_not_go_together_is_refused(data: dict[str, Any], pointer: str
     assert words in refused.value.detail
 
 
+def test_whole_numbers_beside_other_targets_say_why_they_are_numbers() -> None:
+    (said,) = resolved(target=["y", "near"]).warnings
+    assert "'y' holds whole numbers; they are taken for numbers to predict" in said
+    assert "since not every target is a column of two classes;" in said
+    assert "values differ" not in said
+
+
 def test_features_are_what_no_target_is() -> None:
     assert resolved(target=["far", "near"], features=None).spec.data.features == ("x", "wet", "hot", "half", "y")
 
