@@ -49,7 +49,7 @@ class Served:
         job = self._client.submit({**self._spec, "batch_size": batch, "epochs": epochs + 1}).wait()
         if job.result["workers_used"] != self._workers:
             sys.exit(f"{job.result['workers_used']} workers served job {job.id}, which was for {self._workers}")
-        return float(sum(ROWS / row["samples_per_s"] for row in job.metrics()[1:]))
+        return float(sum(ROWS / row.samples_per_s for row in job.metrics()[1:]))
 
 
 @contextmanager
