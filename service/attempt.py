@@ -7,7 +7,6 @@ attempt's lease. Knows no scheduling, and reaches Ray through its transport alon
 
 from __future__ import annotations
 
-import threading
 import time
 from typing import Any, Literal
 
@@ -28,6 +27,7 @@ from service.gradient_checking import said, verify_gradient
 from service.job_inputs import JobInputs, read_inputs
 from service.models import OptimizerState, save_model
 from service.preparation import PreparedData, prepare
+from service.requests import Requests
 from service.results import Kept, kept, left_by, result_of
 from service.training import Training
 from service.warm_start import begin_with
@@ -52,12 +52,13 @@ class Interrupted(Exception):
 class Attempt:
     """One attempt at one job; the observer of its training."""
 
-    def __init__(self, equipment: Equipment, work: Work, draining: threading.Event) -> None:
+    def __init__(self, equipment: Equipment, work: Work, requests: Requests) -> None:
         self.equipment = equipment
         self.queue, self.artifacts = equipment.queue, equipment.artifacts
         self.work, self.lease = work, work.lease
-        self.draining = draining
+        self.requests = requests
         self.training: Training | None = None
+        self.transport: Transport | None = None
         self.workers_used = 1
         self.gradient_check: dict[str, Any] | None = None
         self._warned: set[str] = set()
@@ -89,6 +90,8 @@ class Attempt:
                 self._fail(
                     TrainingFailed(f"{type(bug).__name__}: {bug}", hint="This is a fault in deltaq; see the log.")
                 )
+            finally:
+                self._disconnect()
         self.checkpoints.sweep()
 
     def _train_or_release(self) -> None:
@@ -114,6 +117,7 @@ class Attempt:
                 training.state.follow(self.training.state, folds)
             self._run(training)
             found = kept(training, prepared)
+            self._disconnect()
             if stage.fold is None:
                 return self._succeed(training, found, inputs, prepared)
             folds = [*folds, left_by(stage.fold + 1, training, found)]
@@ -142,7 +146,6 @@ class Attempt:
         training = assemble(stage.resolution, prepared, self._connect, stage.span)
         if inputs.model is not None:
             begin_with(inputs.model, inputs.optimizer, training.server)
-        self.workers_used = training.server.transport.workers
         self.check()
         self._check_gradient(training, prepared)
         return training
@@ -166,9 +169,27 @@ class Attempt:
             self.beat.add_line("info", said(self.gradient_check))
 
     def _connect(self, assignment: Assignment) -> Transport:
-        if len(self.work.slots) == 1:
-            return LocalTransport(ShardComputer(assignment))
-        return self.equipment.connect(self.work.slots, self.lease.token, assignment, self.equipment.fingerprint)
+        """The transport of a training: one shard is computed here, and nothing is exchanged."""
+        given, slots = self.equipment, self.requests.slots
+        if assignment.shards == 1:
+            self.transport = LocalTransport(ShardComputer(assignment))
+        else:
+            self.transport = given.connect(slots, self.lease.token, assignment, given.fingerprint)
+        return self.transport
+
+    def _disconnect(self) -> None:
+        if self.transport is not None:
+            self.transport.close()
+            self.workers_used = max(self.workers_used, self.transport.most_workers)
+            self.transport = None
+
+    def _resize(self) -> None:
+        """Be served by other slots where that was asked."""
+        wanted = self.requests.wanted()
+        if wanted is not None:
+            if self.transport is not None:
+                self.transport.change(wanted)
+            self.requests.done(wanted)
 
     def _saved(self) -> Checkpoint | None:
         """The newest checkpoint; where it cannot be continued to the same bits, the job begins again."""
@@ -190,6 +211,7 @@ class Attempt:
 
         Raises: Interrupted; LeaseLost, or what ended the beat.
         """
+        self._resize()
         asked = self._asked()
         if self.training is not None and (asked in ("paused", "drained") or (asked is None and self.checkpoints.due)):
             self._save(self.training)
@@ -221,7 +243,7 @@ class Attempt:
             return "cancelled"
         if self.beat.requested == "pause":
             return "paused"
-        return "drained" if self.draining.is_set() else None
+        return "drained" if self.requests.draining else None
 
     def _save(self, training: Training) -> None:
         training.check_finite()

@@ -7,7 +7,6 @@ its own version again and ends another's. Knows neither the queue nor why a job 
 from __future__ import annotations
 
 import time
-from functools import partial
 from importlib import metadata
 from typing import Any
 
@@ -24,7 +23,7 @@ from service.settings import Settings
 from service.work import Work
 from workers.gradient_worker import GradientWorker
 from workers.place import Slot
-from workers.transport.ray_objects import connect
+from workers.transport.gang import Gang
 
 log = structlog.get_logger()
 
@@ -133,7 +132,7 @@ class Pool:
             return
         found = actors.find(name)
         options = {"num_cpus": 0, "max_concurrency": RUNNER_CALLS}
-        actor = found or actors.make(Runner, name, node, self._settings, partial(connect, node), **options)
+        actor = found or actors.make(Runner, name, node, self._settings, Gang, **options)
         self.runners[name] = Member(name, node, actor)
         self.runners[name].ask()
         if found is not None:

@@ -7,6 +7,7 @@ knows.
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import structlog
 
@@ -18,11 +19,12 @@ from service.errors import Conflict, LeaseLost
 from service.model_records import ModelRecords
 from service.models import ModelStore
 from service.queue import Queue
+from service.requests import Requests
 from service.settings import Settings
 from service.store import Store
 from service.work import Connect, Equipment, Work
 from workers import kernels
-from workers.place import Place
+from workers.place import Place, Slot
 
 log = structlog.get_logger()
 
@@ -44,9 +46,9 @@ class Runner:
             connect,
             kernels.fingerprint(),
         )
-        self._draining = threading.Event()
         self._epoch = 0
         self._work: Work | None = None
+        self._requests = Requests([])
         self._changed = threading.Condition()
 
     def run(self, epoch: int, work: Work) -> None:
@@ -58,22 +60,25 @@ class Runner:
             self._obey(epoch)
             if self._work is not None:
                 raise Conflict(f"This runner runs job {self._work.job.id}; it takes one at a time.")
-            self._work = work
-            self._draining.clear()
+            self._work, self._requests = work, Requests(work.slots)
         try:
-            Attempt(self._equipment, work, self._draining).run()
+            Attempt(self._equipment, work, self._requests).run()
         except LeaseLost as lost:
             log.warning("lease lost", job=work.job.id, detail=lost.detail)
         finally:
+            self._requests.end()
             with self._changed:
                 self._work = None
                 self._changed.notify_all()
 
     def status(self, epoch: int) -> Work | None:
-        """The job that runs here, if one does. Raises: LeaseLost for a leader whose epoch is over."""
+        """The job that runs here, if one does, with the slots that serve it now.
+
+        Raises: LeaseLost for a leader whose epoch is over.
+        """
         with self._changed:
             self._obey(epoch)
-            return self._work
+            return self._work and replace(self._work, slots=self._requests.slots)
 
     def join(self, epoch: int) -> None:
         """Answer when no job runs here any more; who waits learns of this process's death by it, too.
@@ -89,7 +94,20 @@ class Runner:
         """Have the job that runs here write a checkpoint and go back into the queue."""
         with self._changed:
             self._obey(epoch)
-            self._draining.set()
+            self._requests.drain()
+
+    def resize(self, epoch: int, token: str, slots: list[Slot]) -> list[Slot]:
+        """Have the job of this lease be served by these slots, the first of them this process's own, as ever.
+
+        Answers, once it is so, those that serve; none when the job is over.
+        Raises: LeaseLost for a leader whose epoch is over.
+        """
+        with self._changed:
+            self._obey(epoch)
+            if self._work is None or self._work.lease.token != token:
+                return []
+            requests = self._requests
+        return requests.resize(slots)
 
     def where(self) -> Place:
         """Where this process is."""

@@ -16,12 +16,16 @@ import shutil  # noqa: E402
 import tempfile  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
+from typing import TYPE_CHECKING  # noqa: E402
 
 import pytest  # noqa: E402
 import redis  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
 from service.redis_server import RedisServer  # noqa: E402
+
+if TYPE_CHECKING:
+    from tests.worker_process import Workers
 
 # Two busy cores make the first example slow; what hangs is found by the time limit of each test.
 base = settings.get_profile("ci" if os.environ.get("CI") else "default")
@@ -42,6 +46,15 @@ def redis_server(runtime_dir: Path) -> Iterator[RedisServer]:
     """The real server, started once with the settings that deltaq gives it."""
     with RedisServer(runtime_dir / "data", runtime_dir) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def workers() -> Iterator[Workers]:
+    """Worker processes of this host; they start when they are first asked for."""
+    from tests.worker_process import Workers  # takes Ray, whose import decides for child processes where it may listen
+
+    with Workers() as processes:
+        yield processes
 
 
 @pytest.fixture

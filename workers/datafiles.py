@@ -1,22 +1,28 @@
-"""The arrays that training reads: .npy files in a node's cache, fetched once and mapped by all there.
+"""The arrays that training reads: .npy files mapped where they lie, or in a node's cache of a store elsewhere.
 
-Knows paths and bytes; which rows stand in them, and why, is settled before (`service.preparation`).
+A process keeps the last ones mapped, for the next job on the same data. Knows paths and bytes; which rows stand in
+them, and why, is settled before (`service.preparation`).
 """
 
 from __future__ import annotations
 
-import os
-import secrets
+import shutil
+import threading
+from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import BinaryIO, Literal, NamedTuple
 
 import fsspec
 import numpy as np
 from fsspec import AbstractFileSystem
 from numpy.typing import NDArray
 
+from workers.node_cache import NodeCache
+
 NAMES = ("x_train", "y_train", "x_validation", "y_validation")
+KEPT_OPEN = 4  # data sets that a process has mapped at most, beside those that are in use
+CACHE_BYTES = 1 << 34
 
 Part = Literal["train", "validation"]
 
@@ -52,29 +58,46 @@ class MappedData:
 
 @dataclass(frozen=True)
 class DataFiles:
-    """Where the arrays are: `<artifacts>/<folder>/<name>.npy`, and the node's cache that holds copies."""
+    """Where the arrays are: `<artifacts>/<folder>/<name>.npy`, and the node's cache that holds copies.
+
+    What has a name is never written again: a folder's name is new for each preparation.
+    """
 
     artifacts: str  # fsspec URL
     folder: str
     cache: str
     names: tuple[str, ...] = NAMES  # those that there are, fields of MappedData
+    cache_bytes: int = CACHE_BYTES  # what the cache may hold
 
     def open(self) -> MappedData:
-        """Map the arrays read-only, fetching what this node does not have yet."""
-        return MappedData(**{name: _mapped(self._local(name)) for name in self.names})
+        """Map the arrays read-only, fetching what this node does not have yet; at no cost where they are mapped."""
+        with _opening:
+            data = _opened.pop(self, None)
+            if data is None:
+                while len(_opened) >= KEPT_OPEN:  # first: what is mapped here cannot make room there
+                    _opened.popitem(last=False)
+                data = MappedData(**{name: self._map(name) for name in self.names})
+            _opened[self] = data
+        return data
 
-    def _local(self, name: str) -> Path:
+    def _map(self, name: str) -> NDArray[np.floating]:
         filesystem, root = fsspec.url_to_fs(self.artifacts)
         source = f"{root}/{self.folder}/{name}.npy"
         if is_local(filesystem):
-            return Path(source)
-        target = Path(self.cache) / self.folder / f"{name}.npy"
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            part = target.with_suffix(f".{secrets.token_hex(8)}.part")
-            filesystem.get_file(source, str(part))
-            os.replace(part, target)  # whole or not at all: another process may be fetching the same file
-        return target
+            with Path(source).open("rb") as file:
+                return _mapped(file)
+
+        def fetch(target: BinaryIO) -> None:
+            with filesystem.open(source, "rb") as remote:
+                shutil.copyfileobj(remote, target, 1 << 20)
+
+        local = f"{self.folder}/{name}.npy".replace("/", "--")
+        with NodeCache(Path(self.cache), self.cache_bytes).open(local, filesystem.size(source), fetch) as file:
+            return _mapped(file)
+
+
+_opened: OrderedDict[DataFiles, MappedData] = OrderedDict()  # this process's, least recently used first
+_opening = threading.Lock()
 
 
 def is_local(filesystem: AbstractFileSystem) -> bool:
@@ -83,6 +106,11 @@ def is_local(filesystem: AbstractFileSystem) -> bool:
     return "file" in ((protocol,) if isinstance(protocol, str) else protocol)
 
 
-def _mapped(path: Path) -> NDArray[np.floating]:
-    array: NDArray[np.floating] = np.load(path, allow_pickle=False, mmap_mode="r")
-    return array
+def _mapped(file: BinaryIO) -> NDArray[np.floating]:
+    """Map an .npy file read-only. The mapping has the open file in common: a lock on that lasts as long."""
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(file)
+    if dtype.hasobject:
+        raise ValueError(f"{file.name} holds Python objects; allowed are numbers")
+    return np.memmap(file, dtype, "r", file.tell(), shape, "F" if fortran else "C")

@@ -42,6 +42,10 @@ class Gathering:
         """Take a block's sums."""
         self._sums[block] = sums
 
+    def sums_of(self, block: int) -> BatchSums:
+        """A block's sums."""
+        return self._sums[block]
+
     def whole(self) -> Evaluation | None:
         """The evaluation, once every block is there, its sums by the fixed tree; None of a part without rows."""
         sums = combine(self._sums, 0, self.blocks, BatchSums.plus)

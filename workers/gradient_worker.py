@@ -1,9 +1,11 @@
-"""The actor round a `ShardComputer`: it obeys only the job whose token it was last given, and never an older one.
+"""The actor on a slot: it serves a gang of its node, or leads its node for a parameter server on another.
 
-Knows neither Redis nor the queue.
+It obeys only the job whose token it was last given, and never an older one. Knows neither Redis nor the queue.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,72 +13,88 @@ from numpy.typing import NDArray
 from workers import kernels
 from workers.batches import Step
 from workers.datafiles import Part
-from workers.evaluation import block_rows
 from workers.mlp.arrays import Array
 from workers.mlp.parameters import Parameters
 from workers.mlp.sums import BatchSums
-from workers.place import Place
-from workers.shard_computer import Assignment, Partial, ShardComputer
-from workers.summation import complete_subtrees
+from workers.place import Place, Slot
+from workers.shard_computer import Assignment, Partial
+from workers.summation import combine_subtrees, complete_subtrees
+from workers.tokens import StaleToken, TokenGuard
+from workers.transport.node_gang import NodeGang
+from workers.transport.serving import GangServer
 
-
-class StaleToken(Exception):
-    """The caller's lease is not the one that this worker serves."""
-
-
-def generation(token: str) -> int:
-    """The counter of a fencing token `<counter>-<random>`; 0 for none."""
-    return int(token.partition("-")[0] or 0)
+JOIN_S = 2.0  # how long a leader waits for the rest of its node before it says how many they are
 
 
 class GradientWorker:
-    """The actor round a `ShardComputer`: serves one job at a time, the one whose lease is the latest."""
+    """Serves one job at a time, the one whose lease is the latest."""
 
     def __init__(self) -> None:
         kernels.check()
         self._fingerprint = kernels.fingerprint()
-        self._token = ""
-        self._computer: ShardComputer | None = None
-
-    def prepare(self, token: str, assignment: Assignment) -> tuple[dict[str, str], dict[Part, int]]:
-        """Get ready for a job; answers this process's kernels and how many rows each part has.
-
-        Raises: StaleToken when a later lease was served here already.
-        """
-        if generation(token) < generation(self._token):
-            raise StaleToken(f"lease {token} is over; this worker serves {self._token}")
-        self._token = token
-        self._computer = ShardComputer(assignment)
-        self._parameters = Parameters(assignment.architecture)
-        return self._fingerprint, {"train": self._computer.rows, "validation": self._computer.rows_of("validation")}
-
-    def gradients(self, token: str, flat: NDArray[np.floating], step: Step, shards: list[int]) -> list[Partial]:
-        """The gradient sums of these shards, as few complete subtrees as they make. Raises: StaleToken."""
-        computer = self._take(token, flat)
-        partials = []
-        for lo, hi in complete_subtrees(shards, computer.assignment.shards):
-            out = Parameters(computer.assignment.architecture)
-            sums = computer.subtree(self._parameters, step, lo, hi, out)
-            if sums is not None:
-                partials.append(Partial(lo, hi, out.flat, sums))
-        return partials
-
-    def evaluate(self, token: str, flat: Array, part: Part, blocks: list[int]) -> list[tuple[int, BatchSums, Array]]:
-        """The sums and outputs of these blocks of a part. Raises: StaleToken."""
-        computer = self._take(token, flat)
-        rows, width = computer.rows_of(part), computer.assignment.architecture.outputs
-        answers = []
-        for block in blocks:
-            outputs = np.empty((len(range(rows)[block_rows(block)]), width), flat.dtype)
-            answers.append((block, computer.evaluate(self._parameters, part, block, outputs), outputs))
-        return answers
+        self._guard = TokenGuard()
+        self._server = GangServer(self._guard, self._fingerprint)
+        self._gang: NodeGang | None = None
 
     def where(self) -> Place:
         """Where this process is."""
-        return Place.here()
+        return Place.here(self._server.address)
 
-    def _take(self, token: str, flat: NDArray[np.floating]) -> ShardComputer:
-        if token != self._token or self._computer is None:
-            raise StaleToken(f"lease {token} is not the one that this worker serves")
-        self._parameters.flat[...] = flat
-        return self._computer
+    # As the leader of its node
+
+    def lead(self, token: str, assignment: Assignment, fingerprint: dict[str, str], slots: Sequence[Slot]) -> int:
+        """Get ready to compute on these slots of this node, the first of them one's own; answers how many are ready.
+
+        Raises: StaleToken when a later lease was served here already, or this process computes with other kernels.
+        """
+        if fingerprint != self._fingerprint:
+            raise StaleToken("this worker computes with other numeric kernels than the job's")
+        self._guard.take(token)
+        self._drop()
+        self._gang = NodeGang(slots, token, assignment, fingerprint)
+        self._out = Parameters(assignment.architecture)
+        self._gang.admit(JOIN_S)
+        return self._gang.workers
+
+    def follow(self, token: str, slots: Sequence[Slot]) -> int:
+        """Be these slots from now on; answers how many are ready. Raises: StaleToken."""
+        gang = self._led(token)
+        gang.change(slots)
+        gang.admit(JOIN_S)
+        return gang.workers
+
+    def gradients(self, token: str, flat: NDArray[np.floating], step: Step, shards: Sequence[int]) -> list[Partial]:
+        """The gradient sums of these shards, as few complete subtrees as they make. Raises: StaleToken."""
+        gang = self._led(token)
+        gang.weights.flat[...] = flat
+        task = gang.summing(step, self._out)
+        gang.do(task, shards)
+        sums = {(partial.lo, partial.hi): partial for partial in task.partials}
+        trees = complete_subtrees(shards, gang.computer.assignment.shards)
+        return [whole for lo, hi in trees if (whole := combine_subtrees(sums, lo, hi, Partial.plus)) is not None]
+
+    def evaluate(
+        self, token: str, flat: Array, part: Part, blocks: Sequence[int]
+    ) -> list[tuple[int, BatchSums, Array]]:
+        """The sums and outputs of these blocks of a part. Raises: StaleToken."""
+        gang = self._led(token)
+        gang.weights.flat[...] = flat
+        gathering = gang.gathering(part)
+        gang.do(gang.evaluating(part, gathering), blocks)
+        return [(block, gathering.sums_of(block), gathering.rows_of(block)) for block in blocks]
+
+    def dismiss(self, token: str) -> None:
+        """Drop all that was had for this lease."""
+        if token == self._guard.token:
+            self._drop()
+
+    def _led(self, token: str) -> NodeGang:
+        self._guard.check(token)
+        if self._gang is None:
+            raise StaleToken(f"lease {token} was dismissed here")
+        return self._gang
+
+    def _drop(self) -> None:
+        if self._gang is not None:
+            self._gang.close()
+            self._gang = None

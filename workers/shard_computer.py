@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from workers.batches import Step, batch_rows, epoch_order, shard_slice
 from workers.datafiles import DataFiles, Part
-from workers.evaluation import BLOCK_ROWS, evaluate_block
+from workers.evaluation import BLOCK_ROWS, block_rows, evaluate_block
 from workers.mlp.architecture import Architecture
 from workers.mlp.arrays import Array
 from workers.mlp.network import Network
@@ -45,8 +45,10 @@ class Partial:
     sums: BatchSums
 
     def plus(self, right: Partial) -> Partial:
-        """The sums over this subtree and the one right of it."""
-        return Partial(self.lo, right.hi, self.gradient + right.gradient, self.sums.plus(right.sums))
+        """The sums over this subtree and the one right of it; both are used up where this one's gradient can be."""
+        gradient = self.gradient
+        summed = np.add(gradient, right.gradient, out=gradient if gradient.flags.writeable else None)
+        return Partial(self.lo, right.hi, summed, self.sums.plus(right.sums))
 
 
 class ShardComputer:
@@ -68,9 +70,18 @@ class ShardComputer:
         self._buffers: dict[int, Parameters] = {}
         self._order: tuple[int, NDArray[np.int64]] | None = None
 
+    @property
+    def rows_by_part(self) -> dict[Part, int]:
+        """How many rows each part has."""
+        return {"train": self.rows, "validation": self.rows_of("validation")}
+
     def rows_of(self, part: Part) -> int:
         """How many rows a part has."""
         return len(self._data.part(part).x)
+
+    def rows_of_block(self, part: Part, block: int) -> slice:
+        """The place of a block's rows in its part."""
+        return slice(*block_rows(block).indices(self.rows_of(part)))
 
     def subtree(self, parameters: Parameters, step: Step, lo: int, hi: int, out: Parameters) -> BatchSums | None:
         """Sum the gradients of the shards [lo, hi), a complete subtree, into `out`; None when all of them are empty."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from service.jobs import Job, Lease
 from service.model_records import ModelRecords
 from service.models import ModelStore
 from service.queue import ClaimedJob
+from service.requests import Requests
 from service.resolution import resolve
 from service.settings import Settings
 from service.spec import JobSpec
@@ -85,9 +85,8 @@ class ObservedAttempt(Attempt):
             self._connected_by,
             dict(room.fingerprint),
         )
-        super().__init__(
-            given, Work(claimed.job, claimed.lease, [Slot("one", "n"), Slot("two", "n")]), threading.Event()
-        )
+        slots = [Slot("one", "node"), Slot("two", "node")]
+        super().__init__(given, Work(claimed.job, claimed.lease, slots), Requests(slots))
 
     def _inputs(self) -> JobInputs:
         self._pass("begun")

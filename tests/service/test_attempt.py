@@ -45,7 +45,7 @@ def ask(room: AttemptRoom, verb: Any) -> Disturb:
 
     def disturb(attempt: ObservedAttempt) -> None:
         if verb == "drain":
-            attempt.draining.set()
+            attempt.requests.drain()
         else:
             room.rooms.jobs.request(room.rooms.tenant, attempt.lease_at_work.job_id, verb)
             until(lambda: attempt.beat.requested == verb, "the flag")

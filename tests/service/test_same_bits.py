@@ -20,19 +20,12 @@ from service.spec import JobSpec
 from service.training import Training
 from tests.service.data_room import DataRoom
 from tests.service.short_training import Unobserved
-from workers.batches import Step
-from workers.datafiles import Part
-from workers.evaluation import Evaluation, Gathering
-from workers.gradient_worker import GradientWorker
+from tests.worker_process import Workers
 from workers.mlp.optimizers import EVERY_OPTIMIZER
-from workers.mlp.parameters import Parameters
 from workers.mlp.random import Purpose, philox
-from workers.mlp.sums import BatchSums
-from workers.shard_computer import Assignment, Partial, ShardComputer
-from workers.summation import combine_subtrees
+from workers.shard_computer import Assignment, ShardComputer
 from workers.transport import Transport
 from workers.transport.local import LocalTransport
-from workers.transport.ray_objects import _shares
 
 TOKEN = "1-aa"
 SHARDS, WORKERS, INTERRUPTED_AT = 5, (1, 2, 4), 4
@@ -42,36 +35,6 @@ CASES = [
     for normalization in ("none", "batch", "layer")
     if (name, normalization) != ("lbfgs", "batch")
 ]
-
-
-class Gang(LocalTransport):
-    """Gradient workers in this process, each with a run of neighbouring shards and blocks as Ray's have them."""
-
-    def __init__(self, assignment: Assignment, workers: int) -> None:
-        super().__init__(ShardComputer(assignment))
-        self._gang = [GradientWorker() for _ in range(workers)]
-        for worker in self._gang:
-            worker.prepare(TOKEN, assignment)
-
-    def gradient(self, step: Step, out: Parameters) -> BatchSums:
-        shards = self._computer.assignment.shards
-        partials: dict[tuple[int, int], Partial] = {}
-        for worker, share in zip(self._gang, _shares(range(shards), len(self._gang)), strict=True):
-            found = worker.gradients(TOKEN, self.weights.flat, step, list(share))
-            partials |= {(partial.lo, partial.hi): partial for partial in found}
-        whole = combine_subtrees(partials, 0, shards, Partial.plus)
-        assert whole is not None
-        out.flat[...] = whole.gradient
-        return whole.sums
-
-    def evaluate(self, part: Part = "validation") -> Evaluation | None:
-        architecture = self.weights.architecture
-        gathering = Gathering(self._computer.rows_of(part), architecture.outputs, architecture.dtype)
-        for worker, share in zip(self._gang, _shares(range(gathering.blocks), len(self._gang)), strict=True):
-            for block, sums, outputs in worker.evaluate(TOKEN, self.weights.flat, part, list(share)):
-                gathering.rows_of(block)[...] = outputs
-                gathering.add(block, sums)
-        return gathering.whole()
 
 
 class Stopped(Exception):
@@ -102,9 +65,15 @@ class Prepared:
     resolution: Resolution
     data: PreparedData
 
+    workers: Workers
+
     def begin(self, workers: int) -> Training:
         def connect(assignment: Assignment) -> Transport:
-            return LocalTransport(ShardComputer(assignment)) if workers == 1 else Gang(assignment, workers)
+            if workers == 1:
+                return LocalTransport(ShardComputer(assignment))
+            gang = self.workers.gang(assignment, workers)
+            assert gang.workers == workers
+            return gang
 
         return assemble(self.resolution, self.data, connect)
 
@@ -154,13 +123,13 @@ def dataset(data_room: DataRoom) -> Dataset:
 
 @pytest.mark.parametrize(("name", "normalization"), CASES)
 def test_one_two_and_four_workers_and_an_interruption_give_the_same_bits(
-    data_room: DataRoom, dataset: Dataset, tmp_path: Path, name: str, normalization: str
+    data_room: DataRoom, dataset: Dataset, workers: Workers, tmp_path: Path, name: str, normalization: str
 ) -> None:
     spec = spec_of(name, normalization)
     resolution = resolve(JobSpec.model_validate({"dataset": dataset.name, **spec}), dataset)
-    prepared = Prepared(resolution, data_room.prepare(dataset, spec))
+    prepared = Prepared(resolution, data_room.prepare(dataset, spec), workers)
     alone = prepared.train(1)
     assert len(alone[1]) >= 2
-    for workers in WORKERS[1:]:
-        assert prepared.train(workers) == alone
+    for count in WORKERS[1:]:
+        assert prepared.train(count) == alone
     assert prepared.train_interrupted(data_room.artifacts) == alone

@@ -25,7 +25,7 @@ from service.spec import JobSpec
 from service.training import Training
 from tests.service.data_room import DataRoom
 from tests.service.short_training import Unobserved
-from tests.service.test_weights import Gang
+from tests.worker_process import Workers
 from workers.batches import Step
 from workers.datafiles import DataFiles
 from workers.mlp.architecture import Architecture, LayerShape
@@ -34,6 +34,7 @@ from workers.mlp.parameters import Parameters
 from workers.mlp.sums import BatchSums
 from workers.shard_computer import Assignment, ShardComputer
 from workers.transport.base import WorkersLost
+from workers.transport.gang import Gang
 from workers.transport.local import LocalTransport
 
 LEASE = Lease("job-aaaaaaaaaaaaaaaaaaaa", "1-00")
@@ -314,7 +315,9 @@ def test_without_a_rate_nothing_is_learned(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("precision", ["float32", "float64"])
-def test_a_job_has_the_same_bits_on_one_two_and_four_workers(data_room: DataRoom, precision: str) -> None:
+def test_a_job_has_the_same_bits_on_one_two_and_four_workers(
+    data_room: DataRoom, workers: Workers, precision: str
+) -> None:
     generator = np.random.default_rng(2)
     x = generator.normal(size=(203, 4))
     y = np.where(x[:, 0] * x[:, 1] > 0, "above", "below")
@@ -328,11 +331,11 @@ def test_a_job_has_the_same_bits_on_one_two_and_four_workers(data_room: DataRoom
         "epochs": 12,
     }
     hashes, losses = set(), []
-    for workers in (1, 2, 4):
+    for count in (1, 2, 4):
         resolution, prepared = resolve(JobSpec.model_validate(fields), dataset), data_room.prepare(dataset, fields)
 
-        def connect(assignment: Assignment, workers: int = workers) -> Gang:
-            return Gang(assignment, workers)
+        def connect(assignment: Assignment, count: int = count) -> Gang:
+            return workers.gang(assignment, count)
 
         training = assemble(resolution, prepared, connect)
         assert isinstance(training.server, SearchingServer)

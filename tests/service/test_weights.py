@@ -18,12 +18,9 @@ from service.spec import JobSpec
 from service.training import Training
 from tests.service.data_room import DataRoom, table_dataset
 from tests.service.short_training import Unobserved
-from workers.batches import Step
-from workers.gradient_worker import GradientWorker
-from workers.mlp.parameters import Parameters
-from workers.mlp.sums import BatchSums
-from workers.shard_computer import Assignment, Partial, ShardComputer
-from workers.summation import combine_subtrees
+from tests.worker_process import Workers
+from workers.shard_computer import Assignment, ShardComputer
+from workers.transport import Transport
 from workers.transport.local import LocalTransport
 
 Array = NDArray[np.floating[Any]]
@@ -39,27 +36,6 @@ SPEC: dict[str, Any] = {
     "epochs": EPOCHS,
     "shuffle": False,
 }
-
-
-class Gang(LocalTransport):
-    """Several gradient workers, each with every so many-th shard, and their sums added up by the fixed tree."""
-
-    def __init__(self, assignment: Assignment, workers: int) -> None:
-        super().__init__(ShardComputer(assignment))
-        self._shares = [list(range(number, assignment.shards, workers)) for number in range(workers)]
-        self._gang = [GradientWorker() for _ in range(workers)]
-        for worker in self._gang:
-            worker.prepare("1-aa", assignment)
-
-    def gradient(self, step: Step, out: Parameters) -> BatchSums:
-        partials: dict[tuple[int, int], Partial] = {}
-        for worker, share in zip(self._gang, self._shares, strict=True):
-            found = worker.gradients("1-aa", self.weights.flat, step, share)
-            partials |= {(partial.lo, partial.hi): partial for partial in found}
-        whole = combine_subtrees(partials, 0, self._computer.assignment.shards, Partial.plus)
-        assert whole is not None
-        out.flat[...] = whole.gradient
-        return whole.sums
 
 
 class Silent(Unobserved):
@@ -89,10 +65,13 @@ def uneven(data_room: DataRoom) -> Dataset:
     return data_room.add_table({**{f"x{number}": x[:, number] for number in range(3)}, "w": w, "y": y})
 
 
-def begin(room: DataRoom, dataset: Dataset, workers: int, **changes: Any) -> Training:
+def begin(
+    room: DataRoom, dataset: Dataset, gang: Callable[[Assignment], Transport] | None = None, **changes: Any
+) -> Training:
     resolution = resolve(JobSpec.model_validate({**SPEC, **changes}), dataset)
     prepared = room.prepare(dataset, {**SPEC, **changes})
-    return assemble(resolution, prepared, lambda assignment: Gang(assignment, workers))
+
+    return assemble(resolution, prepared, gang or (lambda assignment: LocalTransport(ShardComputer(assignment))))
 
 
 def plainly(x: Array, y: Array, w: Array, start: Sequence[Array]) -> tuple[list[Array], list[float]]:
@@ -119,11 +98,11 @@ def plainly(x: Array, y: Array, w: Array, start: Sequence[Array]) -> tuple[list[
     return [W1, b1, W2, b2], losses
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("count", [1, 2, 4])
 def test_shards_that_weigh_unequally_train_as_one_process_does(
-    data_room: DataRoom, uneven: Dataset, workers: int
+    data_room: DataRoom, uneven: Dataset, workers: Workers, count: int
 ) -> None:
-    training = begin(data_room, uneven, workers)
+    training = begin(data_room, uneven, lambda assignment: workers.gang(assignment, count))
     start = [array.copy() for array in training.server.parameters.named().values()]
     arrays, observer = data_room.prepare(uneven, SPEC).open(), Silent()
     training.run(observer)
@@ -132,13 +111,15 @@ def test_shards_that_weigh_unequally_train_as_one_process_does(
     for found, wanted in zip(training.server.parameters.named().values(), expected, strict=True):
         np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-12)
     assert [row["train_loss"] for row in observer.rows] == pytest.approx(losses, abs=1e-12)
-    alone = begin(data_room, uneven, 1)
+    alone = begin(data_room, uneven)
     alone.run(Silent())
     assert training.server.parameters.sha256() == alone.server.parameters.sha256()
 
 
-def test_a_mini_batch_that_weighs_nothing_changes_nothing(data_room: DataRoom, uneven: Dataset) -> None:
-    training = begin(data_room, uneven, 2)
+def test_a_mini_batch_that_weighs_nothing_changes_nothing(
+    data_room: DataRoom, uneven: Dataset, workers: Workers
+) -> None:
+    training = begin(data_room, uneven, lambda assignment: workers.gang(assignment, 2))
     kept: list[bytes] = []
 
     def remember() -> None:
@@ -192,8 +173,8 @@ def test_validation_is_a_mean_by_sample_weight(data_room: DataRoom) -> None:
     generator = np.random.default_rng(2)
     columns = {"x": generator.normal(size=60), "w": generator.integers(0, 5, 60).astype(float)}
     dataset = data_room.add_table({**columns, "y": np.where(columns["x"] + generator.normal(size=60) > 0, 1, 0)})
-    changes = {"data": {**SPEC["data"], "validation_fraction": 0.4}, "batch_size": 12, "shards": 1}
-    training = begin(data_room, dataset, 1, **changes)
+    changes: dict[str, Any] = {"data": {**SPEC["data"], "validation_fraction": 0.4}, "batch_size": 12, "shards": 1}
+    training = begin(data_room, dataset, **changes)
     observer = Silent()
     training.run(observer)
     arrays = data_room.prepare(dataset, {**SPEC, **changes}).open()

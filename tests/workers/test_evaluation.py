@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from workers import kernels
 from workers.datafiles import DataFiles, Part
 from workers.evaluation import BLOCK_ROWS, Gathering
 from workers.gradient_worker import GradientWorker
@@ -14,6 +15,7 @@ from workers.mlp.architecture import Architecture, LayerShape
 from workers.mlp.initializers import initialize
 from workers.mlp.network import Network
 from workers.mlp.parameters import Parameters
+from workers.place import Slot
 from workers.shard_computer import Assignment, ShardComputer
 from workers.transport.local import LocalTransport
 
@@ -53,12 +55,12 @@ def test_blocks_come_from_anybody_in_any_order(assignment: Assignment, part: Par
     gathering = Gathering(ROWS[part], ARCHITECTURE.outputs, ARCHITECTURE.dtype)
     for number in reversed(range(workers)):
         worker = GradientWorker()
-        _, rows = worker.prepare("1-aa", assignment)
-        assert rows == ROWS
+        worker.lead("1-aa", assignment, kernels.fingerprint(), [Slot("own", "node")])
         share = list(range(number, gathering.blocks, workers))
         for block, sums, outputs in reversed(worker.evaluate("1-aa", weights().flat, part, share)):
             gathering.rows_of(block)[...] = outputs
             gathering.add(block, sums)
+        worker.dismiss("1-aa")
     found = gathering.whole()
     assert found is not None
     assert found.outputs.tobytes() == alone.outputs.tobytes()

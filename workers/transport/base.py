@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from workers.batches import Step
@@ -9,6 +10,7 @@ from workers.datafiles import Part
 from workers.evaluation import Evaluation
 from workers.mlp.parameters import Parameters
 from workers.mlp.sums import BatchSums
+from workers.place import Slot
 
 
 class WorkersLost(Exception):
@@ -36,3 +38,13 @@ class Transport(Protocol):
     @property
     def workers(self) -> int:
         """How many workers serve the job now."""
+
+    @property
+    def most_workers(self) -> int:
+        """How many served it at the same time, at most."""
+
+    def change(self, slots: Sequence[Slot]) -> None:
+        """Be served by these slots from the next call on; the bits do not depend on it."""
+
+    def close(self) -> None:
+        """Let all workers go; the weights stay as they are."""

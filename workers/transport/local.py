@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from workers.batches import Step
 from workers.datafiles import Part
 from workers.evaluation import Evaluation, Gathering
 from workers.mlp.parameters import Parameters
 from workers.mlp.sums import BatchSums
+from workers.place import Slot
 from workers.shard_computer import ShardComputer
 
 
 class LocalTransport:
     """Computes every shard and every evaluation block itself."""
 
-    workers = 1
+    workers = most_workers = 1
 
     def __init__(self, computer: ShardComputer) -> None:
         self.weights = Parameters(computer.assignment.architecture)
@@ -35,3 +38,9 @@ class LocalTransport:
         for block in range(gathering.blocks):
             gathering.add(block, self._computer.evaluate(self.weights, part, block, gathering.rows_of(block)))
         return gathering.whole()
+
+    def change(self, slots: Sequence[Slot]) -> None:
+        """Nothing changes: the caller's own slot is enough."""
+
+    def close(self) -> None:
+        """There is nobody to let go."""
