@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 import orjson
@@ -38,7 +38,6 @@ class Rooms:
         self.jobs, self.queue, self.events = Jobs(store), Queue(store), Events(store)
         self.datasets, self.models = DatasetRecords(store), ModelRecords(store)
         self.dataset = self.add_dataset("flowers")
-        self._claims = count()
 
     def add_dataset(self, name: str, tenant: str | None = "ada", identity: str = "same") -> Identity:
         document, _ = self.datasets.create({"id": new_id("ds"), "tenant": tenant, "name": name}, identity)
@@ -49,7 +48,7 @@ class Rooms:
         return self.jobs.accept(tenant or self.tenant, made, self.dataset)[0]
 
     def try_claim(self, free_slots: int = 8) -> ClaimedJob | None:
-        return self.queue.claim(1, free_slots, f"claim {next(self._claims)}")
+        return self.queue.claim(1, free_slots, secrets.token_hex(8))
 
     def start(self, **spec: Any) -> Lease:
         """A job that runs; no other may wait before it."""
