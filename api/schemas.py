@@ -259,13 +259,14 @@ class ExplainedStep(Answer):
     layers: list[ExplainedLayer]
     before: Outcome
     after: Outcome
+    warnings: list[str] = Field(description="Columns with levels that the training data did not have, and which")
 
 
 class Predictions(Answer):
     """One prediction a row: `{class, probabilities}` or `{value}`; of several targets `{values}` or `{labels}`."""
 
     predictions: list[dict[str, Any]]
-    warnings: list[str] = Field(description="Columns with levels that the training data did not have, and which")
+    warnings: list[str] = Field(description="Columns with unseen levels, and which; rows whose prediction is null")
 
 
 class EvaluateRequest(BaseModel):

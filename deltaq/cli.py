@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from io import TextIOWrapper
 from typing import Annotated, NoReturn
 
@@ -63,8 +64,9 @@ def main() -> NoReturn:
 
 
 def _run() -> int:
-    from deltaq.errors import ApiError, DeltaqClientError, InvalidInput, Unreachable
+    from deltaq.errors import ApiError, DataWarning, DeltaqClientError, InvalidInput, Unreachable
 
+    warnings.simplefilter("ignore", DataWarning)  # a command that has any to show prints them its own way
     try:
         app()
     except SystemExit as ended:

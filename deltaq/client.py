@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from deltaq.connection import Connection, Notify
 from deltaq.datasets import Datasets
-from deltaq.errors import InvalidInput
+from deltaq.errors import InvalidInput, warn_of
 from deltaq.job import Job
 from deltaq.listing import address, items
 from deltaq.model import Model
@@ -63,13 +63,14 @@ class Client:
     def submit(self, spec: Mapping[str, Any], *, idempotency_key: str | None = None) -> Job:
         """Queue a training job.
 
+        Warns: DataWarning, by Python's warnings, of what the job's `warnings` say.
         Raises: InvalidInput for what is no spec, or holds a number that is not finite; InvalidRequest naming every
         field that was refused; Conflict where the key was used for another spec.
         """
         headers = {"Idempotency-Key": idempotency_key or str(uuid4())}
-        return Job(
-            self._connection, self._connection.call("POST", address("jobs"), json=_object(spec), headers=headers)
-        )
+        job = Job(self._connection, self._connection.call("POST", address("jobs"), json=_object(spec), headers=headers))
+        warn_of(job.warnings)
+        return job
 
     def dry_run(self, spec: Mapping[str, Any]) -> Mapping[str, Any]:
         """What a spec would become: every `auto` resolved, the number of parameters, the memory. Queues nothing.

@@ -18,7 +18,8 @@ DeltaqClientError
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,7 +144,13 @@ class NoModel(DeltaqClientError):
 
 
 class DataWarning(UserWarning):
-    """What was sent could be used, and may not be what was meant: a level that the training data did not have."""
+    """What was sent could be used, and may not be what was meant: a setting or a level that has no effect."""
+
+
+def warn_of(said: Iterable[str]) -> None:
+    """Raise what the service warns of as DataWarnings, at the line that called who calls this."""
+    for message in said:
+        warnings.warn(message, DataWarning, stacklevel=3)
 
 
 class InvalidInput(DeltaqClientError):

@@ -52,6 +52,11 @@ class Job:
         return self.record.result
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What its owner should know of it: how its spec was taken, and what was seen while it ran."""
+        return self.record.warnings
+
+    @property
     def error(self) -> JobError | None:
         """Why it failed, and what to try."""
         return self.record.error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -11,7 +10,7 @@ from typing import IO, Any, Literal
 import httpx
 
 from deltaq.connection import Connection
-from deltaq.errors import DataWarning, InvalidInput
+from deltaq.errors import InvalidInput, warn_of
 from deltaq.listing import address
 from deltaq.records import Dataset, Evaluation, ModelRecord, Prediction, label_text
 from deltaq.rows import body, pages
@@ -46,7 +45,7 @@ class Model:
 
         Shapes: rows is a list of rows (lists, or mappings of column to value), an array (rows, features) or a
         DataFrame; raw values, the model applies its own transform. None and NaN are missing values.
-        Warns: DataWarning, by Python's warnings, of levels that the training data did not have.
+        Warns: DataWarning, by Python's warnings, of levels that the training data did not have, and of nulls.
         Raises: InvalidInput, ApiError, Unreachable.
         """
         path = address("models", self.id, "predict")
@@ -55,8 +54,7 @@ class Model:
         for page in pages(rows):
             answer = self._connection.call("POST", path, json=body(page, len(found)))
             found += [Prediction.read(document, labels) for document in answer["predictions"]]
-            for said in answer.get("warnings") or ():
-                warnings.warn(said, DataWarning, stacklevel=2)
+            warn_of(answer.get("warnings") or ())
         return found
 
     def evaluate(self, dataset: Dataset | str) -> Evaluation:
@@ -68,8 +66,7 @@ class Model:
         named = dataset if isinstance(dataset, str) else dataset.id
         path = address("models", self.id, "evaluate")
         found = Evaluation.read(self._connection.call("POST", path, json={"dataset": named}, timeout_s=_EVALUATION_S))
-        for said in found.warnings:
-            warnings.warn(said, DataWarning, stacklevel=2)
+        warn_of(found.warnings)
         return found
 
     def explain_step(self, row: Any, target: Any, learning_rate: float | None = None) -> dict[str, Any]:
@@ -77,10 +74,12 @@ class Model:
 
         `row` is a list or a mapping of column to value, `target` its label or value, or of several targets a mapping;
         without a `learning_rate` it is the spec's.
+        Warns: DataWarning, as `predict`.
         Raises: InvalidInput, ApiError, Unreachable.
         """
         asked = {"row": row, "target": target, "learning_rate": learning_rate}
         found: dict[str, Any] = self._connection.call("POST", address("models", self.id, "explain-step"), json=asked)
+        warn_of(found.get("warnings") or ())
         return found
 
     def card(self) -> dict[str, Any]:

@@ -38,7 +38,8 @@ def explain_step(model: Model, row: Row, target: Any, learning_rate: float | Non
             f"explain-step shows every number of a network; this one has {count}, allowed: {MOST_PARAMETERS}"
         )
     rate = _learning_rate(model) if learning_rate is None else learning_rate
-    inputs, answer = encode_row(model, row), encode_answer(model, target)
+    warnings: list[str] = []
+    inputs, answer = encode_row(model, row, warnings), encode_answer(model, target)
     step = show_step(model.parameters, inputs, answer, rate)
     before, after = (model.answers(output[np.newaxis])[0] for output in (step.output, step.output_after))
     return {
@@ -51,13 +52,18 @@ def explain_step(model: Model, row: Row, target: Any, learning_rate: float | Non
         ],
         "before": {"loss": step.loss, "output": step.output.tolist(), "prediction": before},
         "after": {"loss": step.loss_after, "output": step.output_after.tolist(), "prediction": after},
+        "warnings": warnings,
     }
 
 
-def encode_row(model: Model, row: Row) -> Array:
-    """The row as the network takes it. Shapes: (1, inputs). Raises: BadData at /row."""
+def encode_row(model: Model, row: Row, warnings: list[str] | None = None) -> Array:
+    """The row as the network takes it; `warnings` as `Model.predict` has them.
+
+    Shapes: (1, inputs).
+    Raises: BadData at /row.
+    """
     try:
-        return np.asarray(model.transform.apply([row]), model.architecture.dtype)
+        return np.asarray(model.transform.apply([row], warnings), model.architecture.dtype)
     except BadData as bad:
         errors = [replace(error, pointer=error.pointer.replace("/rows/0", "/row", 1)) for error in bad.errors]
         raise BadData(bad.detail.replace("rows[0]", "row", 1), errors=errors) from None

@@ -44,6 +44,10 @@ if TYPE_CHECKING:  # reading data takes pyarrow, which predicting does not need
 
 FORMAT = 1
 MODELS_IN_MEMORY = 16
+_NO_PREDICTION = (
+    "{} row(s) have no prediction (null): the network's output is not a finite number,"
+    " as of values far beyond those that it was trained on"
+)
 OPTIMIZER = "optimizer."  # what the names of an optimizer's arrays begin with
 
 DownloadFormat = Literal["npz", "safetensors", "onnx"]
@@ -124,11 +128,14 @@ class Model:
     def predict(self, rows: Sequence[Any], warnings: list[str] | None = None) -> list[dict[str, Any]]:
         """Predict raw rows, lists in the order of the features or `{column: value}` each.
 
-        `warnings` gets a line for each column that has levels which the training data did not have.
+        `warnings` gets a line for each column that has levels which the training data did not have, and one for nulls.
         Raises: BadData naming row, column, value and what is allowed.
         """
         inputs = np.asarray(self.transform.apply(rows, warnings), self.architecture.dtype)
-        return self.answers(self.forward(inputs))
+        outputs = self.forward(inputs)
+        if warnings is not None and (lost := int((~np.isfinite(outputs)).any(axis=-1).sum())):
+            warnings.append(_NO_PREDICTION.format(lost))
+        return self.answers(outputs)
 
     def answers(self, outputs: NDArray[np.floating]) -> list[dict[str, Any]]:
         """The network's outputs as predictions, read as its loss has them. Shapes: outputs (rows, outputs)."""

@@ -44,7 +44,7 @@ def submit(
             console.json(client.dry_run(spec))
             return
         job = client.submit(spec)
-        for warning in job.record.warnings:
+        for warning in job.warnings:
             console.say(f"warning: {console.printable(warning)}")
         if watch:
             _watch(job, reconnect_for, as_json)

@@ -11,6 +11,7 @@ from deltaq.addresses import is_loopback, normal_url
 from deltaq.client import Client
 from deltaq.connection import Connection
 from deltaq.errors import (
+    DataWarning,
     InvalidInput,
     InvalidRequest,
     NotAllowed,
@@ -48,6 +49,18 @@ def test_each_creation_has_a_key_of_its_own() -> None:
         client.submit({})
         client.submit({})
     assert len({request.headers["idempotency-key"] for request in server.seen}) == 2
+
+
+def test_what_a_job_is_warned_of_is_a_warning_at_the_line_that_submits() -> None:
+    said = ["data.stratify has no effect: no row validates"]
+    with (
+        Scripted([says({**JOB, "warnings": said}, 202)]) as server,
+        Client(server.url) as client,
+        pytest.warns(DataWarning, match="no row validates") as warned,
+    ):
+        job = client.submit({})
+    assert job.warnings == tuple(said)
+    assert [one.filename for one in warned] == [__file__]
 
 
 def test_the_service_says_how_long_to_wait() -> None:

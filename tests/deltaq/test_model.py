@@ -49,6 +49,17 @@ def test_what_the_service_warns_of_is_a_warning() -> None:
     assert prediction.value == 1.5
 
 
+def test_what_is_said_of_a_step_is_a_warning() -> None:
+    answers = [says(MODEL), says({"warnings": ["column 'colour': 'Red' …"]})]
+    with (
+        Scripted(answers) as server,
+        Client(server.url) as client,
+        pytest.warns(DataWarning, match="column 'colour': 'Red'") as said,
+    ):
+        client.model("model-1").explain_step([1, "Red"], 1)
+    assert said[0].filename == __file__
+
+
 def test_scores_stand_in_the_place_of_probabilities() -> None:
     answer = {"class": 1, "scores": {"0": -2.5, "1": 2.5}}
     with Scripted([says(MODEL), says({"predictions": [answer]})]) as server, Client(server.url) as client:

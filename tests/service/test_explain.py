@@ -62,6 +62,21 @@ def test_the_worked_example() -> None:
     assert np.allclose(first["after"]["W"], [[0.105599, 0.804261], [0.4, 0.2]], rtol=0, atol=5e-7)
 
 
+def test_a_level_that_was_not_there_is_told() -> None:
+    model = of(VALUE, "identity", "squared_error")
+    assert explain_step(model, ROW, 1.0, 0.1)["warnings"] == []
+    (said,) = explain_step(model, [0.5, 1.0, "Red"], 1.0, 0.1)["warnings"]
+    assert "'Red' (1 row(s)) was not in the training data" in said
+
+
+def test_a_prediction_that_is_null_is_told() -> None:
+    said: list[str] = []
+    found = of(VALUE, "identity", "squared_error", LayerShape(4, "relu")).predict([ROW, [1e300, 1.0, "red"]], said)
+    assert [one["value"] is None for one in found] == [False, True]
+    assert len(said) == 1
+    assert said[0].startswith("1 row(s) have no prediction (null): the network's output is not a finite number")
+
+
 def test_the_model_stays_as_it_is() -> None:
     model = worked_example()
     before = model.parameters.flat.copy()

@@ -312,7 +312,7 @@ class TestParts:
         assert found.warnings == ["data.validation_fraction: 567 rows validate, and 2 train"]
         assert resolved("breast_cancer", data={"validation_fraction": 0.5}).warnings == []
         alone = resolved(table_dataset({"x": [1.5], "y": [0.5]}), data={"validation_fraction": 0.5})
-        assert "training keeps the only row" in alone.warnings[-1]
+        assert any("training keeps the only row" in said for said in alone.warnings)
 
     def test_without_strata_one_row_is_enough_to_train(self) -> None:
         dataset = table_dataset({"x": range(4), "y": ["a", "b", "a", "b"]})
