@@ -134,6 +134,7 @@ class Attempt:
             validation=inputs.validation,
             fold=stage.fold,
             given=inputs.transform,
+            cache_bytes=given.settings.cache_bytes,
         )
         for warning in prepared.warnings:
             if warning not in self._warned:

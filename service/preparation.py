@@ -25,7 +25,7 @@ from service.prepared_arrays import TRANSFORM, build_arrays
 from service.raw_columns import data_missing
 from service.spec import JobSpec
 from service.transform import Transform
-from workers.datafiles import DataFiles, MappedData
+from workers.datafiles import CACHE_BYTES, DataFiles, MappedData
 
 _BUILDS = 3  # how often one may be lost under our hands before the store is to blame
 
@@ -54,6 +54,7 @@ def prepare(
     validation: Dataset | None = None,
     fold: int | None = None,
     given: Transform | None = None,
+    cache_bytes: int = CACHE_BYTES,
 ) -> PreparedData:
     """The arrays and the transform of a resolved spec: those on record, or else made now and recorded.
 
@@ -71,7 +72,8 @@ def prepare(
             reference = _make(plan, artifacts, records, cache, check)
         found = _read_whole(artifacts, reference["folder"])
         if found is not None:
-            files = DataFiles(artifacts.url, reference["folder"], str(cache), tuple(found["arrays"]))
+            names = tuple(found["arrays"])
+            files = DataFiles(artifacts.url, reference["folder"], str(cache), names, cache_bytes)
             return PreparedData(files, Transform.from_json(found["transform"]), found["warnings"])
         records.forget_prepared(dataset.id, key, reference)  # what is left of its files is swept with the leftovers
     raise StoreUnavailable(f"what was prepared of data set {dataset.id} was lost {_BUILDS} times, as soon as written")

@@ -25,6 +25,7 @@ class Settings(BaseSettings):
     ray_address: str | None = None
     artifacts: str | None = None  # an fsspec URL; None: data_dir/artifacts
     cache_dir: Path | None = None  # a node's mapped data; None: data_dir/cache
+    cache_bytes: int = Field(default=1 << 34, ge=0)  # of copies there, beside those that are in use
     api_keys_file: Path | None = None
     allowed_hosts: tuple[str, ...] = ()  # host names, beside loopback ones, that the API answers to
     kernels: Literal["portable", "native"] = "portable"

@@ -91,9 +91,9 @@ class DataFiles:
             with filesystem.open(source, "rb") as remote:
                 shutil.copyfileobj(remote, target, 1 << 20)
 
-        local = f"{self.folder}/{name}.npy".replace("/", "--")
-        with NodeCache(Path(self.cache), self.cache_bytes).open(local, filesystem.size(source), fetch) as file:
-            return _mapped(file)
+        cache, local = NodeCache(Path(self.cache), self.cache_bytes), f"{self.folder}/{name}.npy".replace("/", "--")
+        with cache.open(local, lambda: int(filesystem.size(source)), fetch) as copy:
+            return _mapped(copy)
 
 
 _opened: OrderedDict[DataFiles, MappedData] = OrderedDict()  # this process's, least recently used first

@@ -30,18 +30,18 @@ class NodeCache:
     folder: Path
     limit_bytes: int
 
-    def open(self, name: str, size_bytes: int, fetch: Callable[[BinaryIO], None]) -> BinaryIO:
-        """The file of this name, for reading; `fetch` writes it where this node does not have it.
+    def open(self, name: str, size_bytes: Callable[[], int], fetch: Callable[[BinaryIO], object]) -> BinaryIO:
+        """The file of this name, for reading; `fetch` writes so many bytes where this node does not have it.
 
         It stays in the cache until what is opened here is closed, and every mapping of it.
         """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self.folder / name
         while (file := _opened(path)) is None:
-            self._fetch(path, size_bytes, fetch)
+            self._fetch(path, size_bytes(), fetch)
         return file
 
-    def _fetch(self, path: Path, size_bytes: int, fetch: Callable[[BinaryIO], None]) -> None:
+    def _fetch(self, path: Path, size_bytes: int, fetch: Callable[[BinaryIO], object]) -> None:
         part = path.with_name(path.name + PART)
         with os.fdopen(os.open(part, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600), "r+b") as file:
             fcntl.flock(file, fcntl.LOCK_EX)  # who is fetching it already is waited for
@@ -63,8 +63,9 @@ class NodeCache:
         with (self.folder / LOCK).open("a") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             file.truncate(0)  # what a killed process had fetched of it
-            excess = size_bytes - self.limit_bytes + sum(size for _, size, _ in self._files())
-            for _, size, path in sorted(self._files()):
+            files = sorted(self._files())
+            excess = size_bytes - self.limit_bytes + sum(size for _, size, _ in files)
+            for _, size, path in files:
                 if excess <= 0:
                     break
                 if _drop(path):
