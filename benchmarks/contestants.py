@@ -37,10 +37,10 @@ class Contestant(Protocol):
 class Served:
     """deltaq: trains as jobs on a running service that has the rows; what counts are a job's epochs but the first."""
 
-    def __init__(self, client: Any, shards: int = 2, workers: int = 2) -> None:
+    def __init__(self, client: Any, shards: int = 2, workers: int = 2, name: str = "deltaq, 2 workers") -> None:
         from deltaq import __version__
 
-        self.name, self.version = f"deltaq, {workers} {'workers' if workers > 1 else 'worker'}", f"deltaq {__version__}"
+        self.name, self.version = name, f"deltaq {__version__}"
         self._client, self._workers = client, workers
         self._spec = {**SPEC, "shards": shards, "workers": {"min": workers, "max": workers}}
 
@@ -108,7 +108,7 @@ def fast(python: str) -> list[Entry]:
         Entry(NATIVE, sys.executable, "benchmarks.bound --kernels native", processes=2),
         Entry(PYTORCH, python, "benchmarks.peers.pytorch", threads=2),
         Entry(DISTRIBUTED, python, "benchmarks.peers.distributed"),
-        Entry(SCIKIT_LEARN, python, "benchmarks.peers.scikit_learn", threads=2),
+        Entry(SCIKIT_LEARN, python, "benchmarks.peers.scikit_learn rounds", threads=2),
     ]
 
 

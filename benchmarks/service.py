@@ -1,42 +1,52 @@
-"""A whole job on a warm service, from the POST to its success, beside scikit-learn's fit of the same network.
+"""A whole job on a warm service, from the POST to its success, beside the same fit by peers; and its first step.
 
-    python -m benchmarks.service [--rounds 20]
+    python -m benchmarks.service [--peer-python PYTHON] [--rounds 20] [--slow-rounds 2]
 
-The service runs as users run it (`deltaq up`, two workers, Redis flushing each change to disk); scikit-learn trains in
-this process, with no queue, no checkpoint and no API. They take turns. Times are on the clock.
+The service runs as users run it (`deltaq up`, two workers, Redis flushing each change to disk). scikit-learn trains in
+one process, with no queue, no checkpoint and no API; H2O-3 on a warm cluster that has the rows; Ray Train by a new
+trainer on a warm Ray. All take turns, on the clock.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks.machine import cpu_name
+from benchmarks.machine import described
+from benchmarks.peers.digits import BATCH, EPOCHS, HIDDEN
+from benchmarks.sides import Absent, Side
+from benchmarks.tables import spread, table
 
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 START_S = 120.0
-SPEC: dict[str, Any] = {"dataset": "digits", "network": {"hidden": [64, 64]}, "epochs": 20, "batch_size": 32}
+WARM_ROUNDS = 3
+SPEC: dict[str, Any] = {
+    "dataset": "digits",
+    "network": {"hidden": [HIDDEN]},
+    "epochs": EPOCHS,
+    "batch_size": BATCH,
+    "workers": {"max": 2},
+}
+ONE_STEP = {**SPEC, "epochs": 1, "batch_size": "full"}
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+JOB_GOAL_MS, FIRST_STEP_GOAL_MS = 500, 100
 
 
 @contextmanager
-def running_service() -> Iterator[str]:
+def running_service(data_dir: Path | None = None) -> Iterator[str]:
     """A service of its own, as long as the context lasts; gives its address."""
     with tempfile.TemporaryDirectory() as folder:
-        data_dir, log = Path(folder, "data"), Path(folder, "log")
+        data_dir, log = data_dir or Path(folder, "data"), Path(folder, "log")
         command = [sys.executable, "-m", "service", "up", "--port", "0", "--data-dir", str(data_dir), "--workers", "2"]
         with log.open("wb") as output:
             process = subprocess.Popen(command, stdout=output, stderr=output)
@@ -57,67 +67,85 @@ def wait_for(description: Path, process: subprocess.Popen[bytes]) -> str:
     sys.exit(f"the service did not start in {START_S:g} s")
 
 
-def train_here() -> None:
-    """scikit-learn's fit of the same network on the same number of rows, as often."""
-    from sklearn.datasets import load_digits
-    from sklearn.neural_network import MLPClassifier
-    from sklearn.preprocessing import StandardScaler
-
-    x, y = load_digits(return_X_y=True)
-    rows = len(x) - len(x) // 5
-    x = StandardScaler().fit_transform(x[:rows]).astype("float32")
-    model = MLPClassifier((64, 64), solver="sgd", learning_rate_init=0.1, momentum=0.0, batch_size=32, max_iter=20)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it says that it would like more epochs
-        model.fit(x, y[:rows])
-
-
-def timed(run: Any) -> float:
+def timed(run: Callable[[], Any]) -> float:
     start = time.perf_counter()
     run()
     return time.perf_counter() - start
 
 
-def queue_wait_s(job: Any) -> float:
-    """Seconds from acceptance to the claim, as the job's record has them."""
-    record = job.record
-    return (datetime.fromisoformat(record.started_at) - datetime.fromisoformat(record.created_at)).total_seconds()
+def compare(client: Any, name: str, command: Sequence[str], rounds: int) -> list[str]:
+    """A peer's row of the table: deltaq's jobs take turns with its own."""
+    try:
+        peer = Side(command, ONE_THREAD)
+    except Absent as missing:
+        return [f"{name}, left out: {missing}", "", "", "", ""]
+    for _ in range(min(WARM_ROUNDS, rounds)):
+        peer.ask(None)
+        client.submit(SPEC).wait()
+    pairs = [(timed(lambda: client.submit(SPEC).wait()), float(peer.ask(None))) for _ in range(rounds)]
+    peer.close()
+    mine, theirs = (f"{1e3 * statistics.median(times):,.0f}" for times in zip(*pairs, strict=True))
+    ratios = [other / own for own, other in pairs]
+    return [f"{peer.version}, {name}", theirs, mine, spread(ratios), str(rounds)]
 
 
-def compare(rounds: int) -> None:
-    """Run the rounds and print the table."""
-    from deltaq import Client
-
-    with running_service() as url, Client(url) as client:
-        jobs: list[Any] = []
-
-        def train_there() -> None:
-            jobs.append(client.submit(SPEC).wait())
-
-        for _ in range(3):  # actors stand, data is prepared, code is warm
-            train_there()
-            train_here()
-        jobs.clear()
-        pairs = [(timed(train_there), timed(train_here)) for _ in range(rounds)]
-    ratios = sorted(theirs / mine for mine, theirs in pairs)
-    spread = f"median of {rounds} ({ratios[0]:.2f} … {ratios[-1]:.2f})"
-    print(f"machine   {cpu_name()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}")
-    print("job       digits, 64-64-64-10, 20 epochs, batch 32, float32, SGD")
-    print(f"deltaq    {milliseconds(mine for mine, _ in pairs)} ms   from the POST to succeeded, on a warm service")
-    print(f"          {milliseconds(map(queue_wait_s, jobs))} ms   of it from accepted to claimed")
-    print(f"peer      {milliseconds(theirs for _, theirs in pairs)} ms   scikit-learn's fit, in process")
-    print(f"ratio     {statistics.median(ratios):8.2f}      peer / deltaq, {spread}")
+def moments_ms(client: Any, data_dir: Path, workers: int) -> dict[str, float]:
+    """Of a job of one step: milliseconds from before its POST to what follows it."""
+    begun = time.time()
+    shards = {"shards": workers, "workers": {"min": workers, "max": workers}}
+    job = client.submit({**ONE_STEP, **shards})
+    accepted = time.time()
+    job.wait()
+    over = time.time()
+    claimed = datetime.fromisoformat(job.record.started_at).timestamp()
+    (model,) = (data_dir / "artifacts" / "models" / job.id).iterdir()
+    moments = {"accepted": accepted, "claimed": claimed, "model written": model.stat().st_mtime, "succeeded": over}
+    return {name: 1e3 * (moment - begun) for name, moment in moments.items()}
 
 
-def milliseconds(times_s: Iterable[float]) -> str:
-    return f"{1e3 * statistics.median(times_s):8.1f}"
+def first_steps(client: Any, data_dir: Path, rounds: int) -> str:
+    """The table of the way to the first step."""
+    rows = []
+    for workers in (1, 2):
+        every = [moments_ms(client, data_dir, workers) for _ in range(WARM_ROUNDS + rounds)][WARM_ROUNDS:]
+        found = [f"{statistics.median(one[name] for one in every):.0f}" for name in every[0]]
+        rows.append([str(workers), *found, f"≤ {FIRST_STEP_GOAL_MS}"])
+    return table(
+        ["workers", "accepted", "claimed", "first step done, model written", "succeeded", "goal of the first step"],
+        rows,
+    )
+
+
+def show(client: Any, data_dir: Path, options: argparse.Namespace) -> None:
+    """Print the tables."""
+    python, rounds = [options.peer_python, "-m"], options.rounds
+    print(
+        f"digits, 64-{HIDDEN}-10, {EPOCHS} epochs, batch {BATCH}, float32, SGD; milliseconds from the POST to succeeded"
+    )
+    print(f"on a warm service, medians. deltaq's goal: ≤ {JOB_GOAL_MS}. Machine: {described()}.\n")
+    rows = [
+        compare(client, "in one process", [*python, "benchmarks.peers.scikit_learn", "job"], rounds),
+        compare(client, "warm", [*python, "benchmarks.peers.h2o_cluster", "job"], rounds),
+        compare(client, "new trainer", [*python, "benchmarks.peers.ray_train", "job"], options.slow_rounds),
+    ]
+    print(table(["peer", "peer", "deltaq", "peer / deltaq", "rounds"], rows), "\n")
+    print("A job of one step on all rows at once: milliseconds since before its POST, medians. Its first step is done")
+    print("before its model is written.\n")
+    print(first_steps(client, data_dir, rounds))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="a job on a warm service beside scikit-learn's fit")
+    parser = argparse.ArgumentParser(description="a job on a warm service beside the same fit by peers")
+    parser.add_argument("--peer-python", default=sys.executable, help="a Python that has the peers")
     parser.add_argument("--rounds", type=int, default=20)
-    os.environ.update(ONE_THREAD)
-    compare(parser.parse_args().rounds)
+    parser.add_argument("--slow-rounds", type=int, default=2, help="of Ray Train")
+    options = parser.parse_args()
+    from deltaq import Client
+
+    with tempfile.TemporaryDirectory() as folder:
+        data_dir = Path(folder, "data")
+        with running_service(data_dir) as url, Client(url) as client:
+            show(client, data_dir, options)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ answers the seconds on the clock.
 from __future__ import annotations
 
 import shutil
+import socket
 import sys
 import tempfile
 import time
@@ -79,6 +80,13 @@ def imported(rows: Rows) -> Any:
         return h2o.import_file(str(path))
 
 
+def free_port() -> int:
+    """One that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @contextmanager
 def h2o_cluster() -> Iterator[Ready]:
     """The side; the command line says which."""
@@ -86,7 +94,16 @@ def h2o_cluster() -> Iterator[Ready]:
         raise Absent("Java is not on PATH")
     import h2o
 
-    h2o.init(ip="127.0.0.1", bind_to_localhost=True, nthreads=THREADS, max_mem_size="3g")
+    # A port and a name of its own: else it would join a cluster that somebody else has here.
+    port = free_port()
+    h2o.init(
+        ip="127.0.0.1",
+        port=port,
+        name=f"deltaq-{port}",
+        bind_to_localhost=True,
+        nthreads=THREADS,
+        max_mem_size="3g",
+    )
     h2o.no_progress()
     try:
         answer, rows = (rounds, made()) if sys.argv[1:] == ["rounds"] else (job, digits())
