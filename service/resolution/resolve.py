@@ -28,8 +28,10 @@ from service.resolution.rules import check_rules
 from service.resolution.stopping import check_stopping, watchable
 from service.resolution.warm_start import Start, check_shape, continue_spec, initializer_warning, with_known_classes
 from service.resolution.weights import check_weights
+from service.resolution.without_effect import idle_warnings
 from service.resolution.workers import check_rows, least_rows, resolve_shards, resolve_workers, rows_left_out
 from service.spec import DataSpec, JobSpec
+from workers.batches import steps_per_epoch
 from workers.mlp.architecture import Architecture
 from workers.mlp.choices import Choice
 
@@ -178,6 +180,7 @@ def _warnings(
 ) -> list[str]:
     """What the job's owner should know of what was resolved; `clamped` is of its workers."""
     chosen = [choice_warning(target, asked.task) for target in asked.targets] if spec.data.task == "auto" else []
+    batch_rows = rows.train if spec.batch_size == "full" else rows.batch
     found = (
         *chosen,
         *split_warnings(resolved.data, dataset, asked.features),
@@ -186,7 +189,8 @@ def _warnings(
         without_effect(resolved.network),
         alike_warning(resolved.network) if start is None else initializer_warning(resolved.network, start),
         amounts_warning(resolved.data, resolved.loss, asked.targets),
-        rows_left_out(rows.train, rows.train if spec.batch_size == "full" else rows.batch, least),
+        rows_left_out(rows.train, batch_rows, least),
+        *idle_warnings(resolved, steps_per_epoch(rows.train, batch_rows, least), warm=start is not None),
         clamped,
     )
     return [warning for warning in found if warning]

@@ -249,6 +249,28 @@ INERT: list[tuple[str, Any, Changes]] = [
     ),
     ("network.dropout", 0.3, {"network.hidden": [{"units": 5, "dropout": 0.1}]}),
     ("network.normalization", "batch", {"network.hidden": [{"units": 5, "normalization": "layer"}]}),
+    ("seed", 1, {"network.initializer": "zeros", "shuffle": False}),
+    ("early_stopping.patience", 3, {"early_stopping.patience": 2}),
+    ("rules", [{"metric": "train_loss", "above": 1, "epochs": 4}], {}),
+    ("optimizer.schedule", {"name": "constant", "unit": "step"}, {}),
+    ("optimizer.schedule", {"name": "step", "every": 3}, {}),
+    ("optimizer.schedule", {"name": "cosine", "warmup": 9, "unit": "step"}, {}),
+    ("optimizer.schedule", {"name": "reduce_on_plateau", "patience": 2}, {}),
+    ("network.hidden", [1], {"network.normalization": "layer"}),
+]
+
+ACTIVE: list[Changes] = [
+    {"seed": 1, "network.initializer": "zeros"},
+    {"seed": 1, "network.initializer": "zeros", "shuffle": False, "network.input_dropout": 0.1},
+    {"seed": 1, "shuffle": False},
+    {"early_stopping.patience": 2},
+    {"rules": [{"metric": "train_loss", "above": 1, "epochs": 3}]},
+    {"optimizer.schedule": {"name": "step", "every": 2}},
+    {"optimizer.schedule": {"name": "step", "every": 3, "unit": "step"}},
+    {"optimizer.schedule": {"name": "cosine", "warmup": 2}},
+    {"optimizer.schedule": {"name": "reduce_on_plateau", "patience": 1}},
+    {"network.hidden": [1], "network.normalization": "batch"},
+    {"network.hidden": [2], "network.normalization": "layer"},
 ]
 
 
@@ -264,3 +286,10 @@ def test_a_field_without_effect_is_refused_or_warned_of(path: str, value: Any, c
             return {error.pointer[1:].replace("/", ".") for error in refused.errors}
 
     assert any(path in words for words in said({**context, path: value}) - said(context))
+
+
+@pytest.mark.parametrize("changes", ACTIVE)
+def test_what_may_act_is_not_warned_of(changes: Changes) -> None:
+    said = resolve(JobSpec.model_validate(nested({**BASE, **changes})), table_dataset(columns(0))).warnings
+    plain = resolve(JobSpec.model_validate(nested(BASE)), table_dataset(columns(0))).warnings
+    assert [words for words in said if words not in plain and "'zeros'" not in words] == []
