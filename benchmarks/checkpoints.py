@@ -38,7 +38,8 @@ from service.training import Training
 from workers.batches import Step
 from workers.datafiles import DataFiles
 from workers.mlp.architecture import Architecture, LayerShape
-from workers.mlp.optimizers import SGD, Adam, Optimizer
+from workers.mlp.optimizers import SGD, Optimizer
+from workers.mlp.optimizers.adam import Adam
 from workers.shard_computer import Assignment, ShardComputer
 from workers.transport.local import LocalTransport
 
@@ -49,6 +50,7 @@ CASES: list[tuple[list[int], Optimizer]] = [
     ([784, 256, 128, 10], SGD(0.1)),
     ([784, 256, 128, 10], Adam(0.001)),
     ([784, 1024, 1024, 10], Adam(0.001)),
+    ([784, 2048, 2048, 10], Adam(0.001)),
     ([784, 4096, 4096, 10], Adam(0.001)),
 ]
 
@@ -136,14 +138,12 @@ def compare(rounds: int, folder: Path) -> None:
     interval_s = float(Settings.model_fields["checkpoint_s"].default)
     print(f"machine   {described()}, of them one used")
     print(f"training  batch {BATCH}, float32, best weights kept; a save each {interval_s:g} s, medians of {rounds}")
-    print(
-        f"{'network':>20}{'optimizer':>11}{'file, MB':>10}{'step, ms':>10}{'copy, ms':>10}{'write, ms':>11}{'overhead':>10}"
-    )
+    print(f"{'network':>20}{'optimizer':>11}{'file MB':>9}{'step ms':>9}{'copy ms':>9}{'write ms':>10}{'overhead':>10}")
     for sizes, optimizer in CASES:
         found = Case(folder, sizes, optimizer).measure(interval_s, rounds)
         print(
-            f"{'-'.join(map(str, sizes)):>20}{optimizer.name:>11}{found.bytes / 1e6:>10.1f}{1e3 * found.step_s:>10.2f}"
-            f"{1e3 * found.copy_s:>10.2f}{1e3 * found.write_s:>11.1f}{found.overhead:>10.2%}",
+            f"{'-'.join(map(str, sizes)):>20}{optimizer.name:>11}{found.bytes / 1e6:>9.1f}{1e3 * found.step_s:>9.2f}"
+            f"{1e3 * found.copy_s:>9.2f}{1e3 * found.write_s:>10.1f}{found.overhead:>10.2%}",
             flush=True,
         )
     print(f"goal      an overhead of at most {GOAL:.1%}")
