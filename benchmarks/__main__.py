@@ -16,6 +16,7 @@ def main() -> None:
         ["step", *peer],
         ["step", *peer, "--batch", "32"],
         ["exchange"],
+        ["checkpoints"],
         ["demo"],
         ["accuracy"],
     ):
