@@ -149,6 +149,12 @@ def constant_warning(columns: Iterable[Column]) -> str | None:
     return f"{len(names)} column(s) hold one value in every row: {', '.join(names[:10])}{more}; they stay, with scale 1"
 
 
+def constant_target_warning(targets: Iterable[Column]) -> str | None:
+    """Of numbers that are all the same nothing can be learned; classes like that are refused."""
+    names = ", ".join(repr(column.name) for column in targets if column.constant)
+    return f"target {names} holds one value in every row: there is nothing to learn" if names else None
+
+
 def identity(sha256: str, target: str, overrides: Mapping[str, str]) -> str:
     """`Dataset.identity` of what is not a data set yet."""
     document = strict_json.encode([sha256, target, dict(overrides)])

@@ -13,7 +13,16 @@ from typing import Any, NoReturn
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from service.datasets import Column, ColumnKind, Label, Task, choice_warning, constant_warning, task_of
+from service.datasets import (
+    Column,
+    ColumnKind,
+    Label,
+    Task,
+    choice_warning,
+    constant_target_warning,
+    constant_warning,
+    task_of,
+)
 from service.errors import BadData, FieldError
 from service.ingest_types import NAME_LENGTH, SHOWN, as_numbers, first_text, normalise, refuse
 
@@ -54,7 +63,8 @@ def describe(table: pa.Table, target: str, overrides: Mapping[str, str]) -> tupl
     features = [column for column in columns if column.name != target and column.type != "ignore"]
     if not features:
         refuse(target, None, "is the only column; there is nothing to learn from", "one more column at least")
-    warnings = [choice_warning(goal, task), constant_warning(features), *map(_empty_warning, features)]
+    warnings = [choice_warning(goal, task), constant_warning(features), constant_target_warning([goal])]
+    warnings += map(_empty_warning, features)
     said = tuple(warning for warning in warnings if warning)
     return Description(table.num_rows, tuple(columns), target, task, classes, said), pa.table(kept)
 

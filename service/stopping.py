@@ -25,6 +25,16 @@ def judge(stopping: EarlyStopping, state: TrainingState, row: Mapping[str, Any])
     return True
 
 
+def valueless(stopping: EarlyStopping, state: TrainingState) -> str | None:
+    """What is said at a training's end where the metric that was watched had no value in any epoch."""
+    if state.best_epoch:
+        return None
+    return (
+        f"early_stopping.metric {stopping.metric!r} had no value (null) in any epoch: none was the best,"
+        " and the weights kept are the last one's"
+    )
+
+
 def _is_better(stopping: EarlyStopping, value: float | None, best: float | None) -> bool:
     if value is None or best is None:
         return value is not None

@@ -23,7 +23,7 @@ from service.rules import sentence
 from service.scoring import Scorer
 from service.span import Span
 from service.spec import JobSpec
-from service.stopping import judge
+from service.stopping import judge, valueless
 from service.training_state import TrainingState
 from workers.batches import Step, batch_rows, last_whole_step, steps_per_epoch
 
@@ -172,8 +172,12 @@ class Training:
         self.best[...] = self.server.parameters.flat
 
     def _signal(self, observer: Observer, row: dict[str, Any]) -> None:
-        """Warn once of deltas that vanish or explode, and of dead units."""
-        for word, message in signals(row["layers"]).items():
+        """Warn once of deltas that vanish or explode, of dead units, and of a watched metric without a value."""
+        found, stopping = signals(row["layers"]), self.spec.early_stopping
+        over = self.state.stopped or self.state.epoch == self.span.epochs
+        if stopping is not None and over and (said := valueless(stopping, self.state)):
+            found["valueless"] = said
+        for word, message in found.items():
             if word not in self.state.signalled:
                 self.state.signalled.append(word)
                 observer.tell("warning", message)

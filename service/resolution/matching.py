@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from service.datasets import Column, ColumnKind, Dataset, Label, Task
-from service.features import OneHot
+from service.features import SHOWN_LEVELS, OneHot
 from service.resolution.refusal import refuse
 from service.resolution.weights import check_sample_weight
 from service.spec import DataSpec
@@ -83,6 +83,18 @@ def columns_like(columns: Iterable[Column], dataset: Dataset) -> list[Column]:
     """The columns of the same names in a data set that has been found to match."""
     found = (dataset.column(column.name) for column in columns)
     return [column for column in found if column is not None]
+
+
+def unseen_warnings(known: Mapping[str, Sequence[Label]], dataset: Dataset, field: str) -> list[str]:
+    """What is said of levels that a data set has beyond the `known` ones of each column; `field` names the data set."""
+    found = []
+    for name, levels in known.items():
+        column = dataset.column(name)
+        others = [level for level in (column.levels if column else None) or () if level not in levels]
+        if others:
+            shown = ", ".join(map(repr, others[:SHOWN_LEVELS])) + (" …" if len(others) > SHOWN_LEVELS else "")
+            found.append(f"{field}: column {name!r} has {len(others)} level(s) that training does not know: {shown}")
+    return found
 
 
 def _lack(need: Need, column: Column | None) -> str | None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from service.datasets import Column, Dataset, Task, choice_warning, constant_warning
+from service.datasets import Column, Dataset, Task, choice_warning, constant_target_warning, constant_warning
+from service.features import OneHot
 from service.job_memory import runner_bytes
 from service.partition import fold_rows, part_rows
 from service.resolution.amounts import amounts_warning, check_amounts
 from service.resolution.columns import check_magnitudes, choose_features, choose_targets, choose_task
 from service.resolution.data import parts_warning, resolve_data, split_warnings
-from service.resolution.matching import check_match, columns_like, needs_of_job, needs_of_model
+from service.resolution.matching import check_match, columns_like, needs_of_job, needs_of_model, unseen_warnings
 from service.resolution.network import (
     alike_warning,
     build_architecture,
@@ -127,7 +128,10 @@ def resolve(
         parameters=architecture.parameter_count,
         least_rows=least,
         memory_bytes=runner_bytes(resolved, architecture, rows.train, rows.validation),
-        warnings=_warnings(spec, resolved, asked, rows, least, clamped, dataset, start),
+        warnings=[
+            *_warnings(spec, resolved, asked, rows, least, clamped, dataset, start),
+            *_unseen(asked, dataset, validation, start),
+        ],
     )
 
 
@@ -186,6 +190,7 @@ def _warnings(
         *split_warnings(resolved.data, dataset, asked.features),
         parts_warning(resolved.data, rows.train, rows.validation),
         constant_warning(asked.features),
+        constant_target_warning(asked.targets),
         without_effect(resolved.network),
         alike_warning(resolved.network) if start is None else initializer_warning(resolved.network, start),
         amounts_warning(resolved.data, resolved.loss, asked.targets),
@@ -194,3 +199,13 @@ def _warnings(
         clamped,
     )
     return [warning for warning in found if warning]
+
+
+def _unseen(asked: _Asked, dataset: Dataset, validation: Dataset | None, start: Start | None) -> list[str]:
+    """Warnings of levels that a data set has and the network no input for."""
+    known = {column.name: column.levels or () for column in asked.features if column.categorical}
+    found = []
+    if start is not None:
+        known = {each.name: each.levels for each in start.transform.features if isinstance(each, OneHot)}
+        found = unseen_warnings(known, dataset, "dataset")
+    return found if validation is None else [*found, *unseen_warnings(known, validation, "data.validation_dataset")]

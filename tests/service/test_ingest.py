@@ -165,6 +165,11 @@ def test_fractions_are_values_whatever_their_number(tmp_path: Path) -> None:
     assert (dataset.task, dataset.classes, dataset.warnings) == ("regression", (), ())
 
 
+def test_a_target_of_one_value_is_told(tmp_path: Path) -> None:
+    dataset = read(tmp_path, b"x,y\n1,0.5\n2,0.5\n")
+    assert dataset.warnings == ("target 'y' holds one value in every row: there is nothing to learn",)
+
+
 def test_missing_features_are_counted(tmp_path: Path) -> None:
     dataset = read(tmp_path, b"a,b,c,d,y\n1,,true,,0\nNaN,x,,,1\n3,y,false,,0\n")
     assert columns(dataset) == {

@@ -243,6 +243,11 @@ class TestTasks:
         assert pointer == "/data/task"
         assert "'y' has 1001 distinct values" in words
 
+    def test_numbers_that_are_all_the_same_are_told(self) -> None:
+        same = table_dataset({"x": [1.5, 2.5], "y": [5, 5], "z": [0.5, 1.5]}, target="z")
+        said = resolved(same, data={"target": ["z", "y"], "task": "regression", "features": ["x"]}).warnings
+        assert said == ["target 'y' holds one value in every row: there is nothing to learn"]
+
     def test_one_class_alone_is_refused(self) -> None:
         pointer, words, _ = refused(table_dataset({"x": [1, 1], "y": [0, 1]}), data={"target": "x", "features": ["y"]})
         assert pointer == "/data/target"

@@ -135,6 +135,15 @@ class TestAnotherDataSet:
         spec = JobSpec.model_validate({"dataset": "given", "data": again.data.model_dump(), "early_stopping": stopping})
         assert resolve(spec, self.TRAIN, other).spec.early_stopping is not None
 
+    def test_levels_that_no_row_trains_are_told_before_it_runs(self) -> None:
+        said = "data.validation_dataset: column 'kind' has 1 level(s) that training does not know: 'z'"
+        assert said in resolved(self.TRAIN, self.other()).warnings
+        for other in (self.other(kind=["p", "q"]), self.other(flag=[True, True], kind=["q", "q"])):
+            assert not any("does not know" in words for words in resolved(self.TRAIN, other).warnings)
+        assert not any(
+            "does not know" in words for words in resolved(self.TRAIN, self.other(), features=["x"]).warnings
+        )
+
     @pytest.mark.parametrize(
         ("columns", "data", "words"),
         [

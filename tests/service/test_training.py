@@ -15,6 +15,7 @@ from service.errors import Diverged
 from service.jobs import CheckpointRef, Lease
 from service.layer_figures import FIGURES
 from service.parameter_server import ParameterServer
+from service.scoring import ValueScorer
 from service.spec import JobSpec
 from service.training import Training
 from workers.batches import Step, batch_rows, epoch_order
@@ -226,6 +227,18 @@ def test_vanishing_deltas_and_dead_units_are_said_once(data: DataFiles) -> None:
     training.run(observed)
     assert [(level, "vanish" in message) for level, message in observed.told] == [("warning", True)]
     assert "Try" in observed.told[0][1]
+
+
+@pytest.mark.parametrize(("patience", "epochs"), [(2, 2), (50, 9)])
+def test_a_watched_metric_that_never_had_a_value_is_said_once(data: DataFiles, patience: int, epochs: int) -> None:
+    stopping = {"metric": "validation_r2", "patience": patience}
+    training, observed = begin(data, early_stopping=stopping), Silent()
+    training.scorer = ValueScorer(np.ones(1), np.zeros((VALIDATION, 1)), None)  # of equal values there is no R²
+    training.run(observed)
+    assert len(observed.rows) == epochs
+    ((level, message),) = observed.told
+    assert level == "warning"
+    assert message.startswith("early_stopping.metric 'validation_r2' had no value (null) in any epoch")
 
 
 def test_progress_counts_steps_of_the_whole_job(data: DataFiles) -> None:
