@@ -63,7 +63,7 @@ class Leftovers:
                 log.info("leftovers swept", files=len(swept))
 
     def _checkpoint_named(self, parts: list[str]) -> bool:
-        """`checkpoints/<job>/<token>-<step>.safetensors`: the job's newest, or of the lease that writes now."""
+        """`checkpoints/<job>/<token>-….safetensors`: the job's newest, or of the lease that writes now."""
         checkpoint, token = self._fields("job", parts[1], "checkpoint", "token")
         newest = strict_json.decode(checkpoint)["path"] if checkpoint else None
         return "/".join(parts) == newest or bool(token and parts[2].startswith(token))
