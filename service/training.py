@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from service.divergence import diverged_hint
 from service.epoch_rows import epoch_row
 from service.errors import Diverged
 from service.layer_figures import epoch_figures, signals
@@ -26,8 +27,6 @@ from service.spec import JobSpec
 from service.stopping import judge, valueless
 from service.training_state import TrainingState
 from workers.batches import Step, batch_rows, last_whole_step, steps_per_epoch
-
-DIVERGED_HINT = "Try a smaller optimizer.learning_rate, or data.scale standard and data.scale_target standard."
 
 
 class Observer(Protocol):
@@ -200,7 +199,7 @@ class Training:
     def _diverged(self, what: str, layer: int | None = None) -> Diverged:
         epoch = self.span.epochs_before + self.state.epoch + 1
         where = f"epoch {epoch}, step {self.steps_done}" + (f", layer {layer}" if layer else "")
-        return Diverged(f"At {where}: {what}.", hint=DIVERGED_HINT)
+        return Diverged(f"At {where}: {what}.", hint=diverged_hint(self.spec))
 
     def _start_clocks(self) -> None:
         self._epoch_started = self._counted = time.monotonic()

@@ -193,7 +193,7 @@ def _warnings(
         constant_target_warning(asked.targets),
         without_effect(resolved.network),
         alike_warning(resolved.network) if start is None else initializer_warning(resolved.network, start),
-        amounts_warning(resolved.data, resolved.loss, asked.targets),
+        amounts_warning(resolved, asked.targets),
         rows_left_out(rows.train, batch_rows, least),
         *idle_warnings(resolved, steps_per_epoch(rows.train, batch_rows, least), warm=start is not None),
         clamped,

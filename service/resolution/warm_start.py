@@ -10,10 +10,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from service.datasets import Column
+from service.resolution.amounts import target_scales
 from service.resolution.refusal import refuse
 from service.spec import JobSpec, NetworkSpec
 from service.transform import Transform
+from workers.mlp.activations import find_activation
 from workers.mlp.architecture import Architecture
+from workers.mlp.choices import Choice, name_of
+from workers.mlp.losses import LOSSES
 
 DATA: Final = ("target", "features", "task", "scale", "scale_target", "missing")
 STATE: Final = ("name", "amsgrad", "centered", "history")  # how many arrays an optimizer carries, momentum apart
@@ -36,6 +40,7 @@ def continue_spec(spec: JobSpec, start: Start) -> JobSpec:
 
     Raises: InvalidSpec where it asks for other columns or scales.
     """
+    _check_loss(spec, start)
     if spec.data.folds is not None:
         detail = "the model has seen rows of every fold, so that they would not measure it"
         refuse("/data/folds", spec.data.folds, detail, "null with warm_start")
@@ -53,6 +58,8 @@ def continue_spec(spec: JobSpec, start: Start) -> JobSpec:
         for name in type(spec.network).model_fields
         if name not in spec.network.model_fields_set
     }
+    if "output_activation" in network and not _takes(spec.loss, network["output_activation"]):
+        network["output_activation"] = "auto"
     return spec.model_copy(
         update={
             "data": spec.data.model_copy(update=taken),
@@ -61,6 +68,21 @@ def continue_spec(spec: JobSpec, start: Start) -> JobSpec:
             "loss": start.spec.loss if spec.loss == "auto" else spec.loss,
         }
     )
+
+
+def _takes(loss: Choice, activation: Choice) -> bool:
+    return loss == "auto" or LOSSES[name_of(loss)].takes(find_activation(activation))
+
+
+def _check_loss(spec: JobSpec, start: Start) -> None:
+    """Another loss is taken where it goes with the target as the model's is scaled."""
+    scale, task = start.spec.data.scale_target, start.spec.data.task
+    if spec.loss == "auto" or task == "auto" or task not in LOSSES[name_of(spec.loss)].outputs:
+        return
+    if scale not in target_scales(spec.loss, task):
+        name, of_model = name_of(spec.loss), f"model {start.model_id!r} has data.scale_target {scale!r}"
+        fit = [name for name, kind in LOSSES.items() if task in kind.outputs and scale in target_scales(name, task)]
+        refuse("/loss", spec.loss, f"{of_model}, which does not go with loss {name!r}", ["auto", *fit])
 
 
 def _continued_optimizer(spec: JobSpec, start: Start) -> dict[str, Any]:

@@ -25,6 +25,13 @@ def test_its_own_fields_have_defaults_and_resolve_to_themselves() -> None:
     assert resolve(found.spec, builtin_dataset("iris")).spec == found.spec
 
 
+@pytest.mark.parametrize(("optimizer", "warned"), [({"name": "lbfgs"}, False), ({"name": "sgd"}, True)])
+def test_it_finds_the_small_steps_of_large_amounts_itself(optimizer: dict[str, Any], warned: bool) -> None:
+    fields = {"dataset": "diabetes", "loss": "poisson", "batch_size": "full", "optimizer": optimizer}
+    said = resolve(JobSpec.model_validate(fields), builtin_dataset("diabetes")).warnings
+    assert any("by small steps alone" in words for words in said) == warned
+
+
 def test_what_leaves_the_function_fixed_and_smooth_is_taken() -> None:
     network = {
         "hidden": [8, {"units": 4, "activation": "prelu", "dropout": 0.0}],

@@ -164,6 +164,27 @@ def test_what_does_not_belong_to_the_model_is_refused(
     assert [error.pointer for error in refused.value.errors] == [pointer]
 
 
+def test_a_loss_of_another_family_brings_its_own_output(attempt_room: AttemptRoom, first: Job) -> None:
+    assert first.spec.network.output_activation == "softmax"
+    attempt_room.submit(**from_model(first, loss="hinge", epochs=1))
+    again = attempt_room.run()
+    assert (again.status, again.spec.network.output_activation) == (JobStatus.SUCCEEDED, "identity")
+    attempt_room.submit(**from_model(first, loss="squared_error", epochs=1))
+    assert attempt_room.run().spec.network.output_activation == "softmax"
+
+
+def test_a_loss_that_the_models_scale_does_not_suit_is_refused_by_its_own_field(attempt_room: AttemptRoom) -> None:
+    attempt_room.submit(dataset="diabetes", epochs=1, early_stopping=None)
+    values = from_model(attempt_room.run())
+    with pytest.raises(InvalidSpec) as refused:
+        attempt_room.submit(**{**values, "dataset": "diabetes", "loss": "poisson"})
+    (error,) = refused.value.errors
+    assert (error.pointer, error.value) == ("/loss", "poisson")
+    assert "has data.scale_target 'standard'" in error.detail
+    assert "huber" in error.allowed
+    assert "poisson" not in error.allowed
+
+
 def test_a_model_that_is_gone_fails_the_job_and_says_so(attempt_room: AttemptRoom, first: Job) -> None:
     attempt_room.submit(**from_model(first))
     attempt_room.models.delete("ada", (first.result or {})["model_id"])
