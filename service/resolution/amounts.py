@@ -64,7 +64,8 @@ def amounts_warning(spec: JobSpec, targets: Sequence[Column]) -> str | None:
     large = [column for column in targets if (column.maximum or 0.0) > LARGE]
     if not large:
         return None
+    holds = f"target {large[0].name!r} holds numbers up to {large[0].maximum:g}"
     return (
-        f"target {large[0].name!r} holds numbers up to {large[0].maximum:g}, and loss {name_of(spec.loss)!r} learns them"
-        " as they are, by small steps alone (optimizer.learning_rate); data.scale_target 'mean' divides them by their mean"
+        f"{holds}, and loss {name_of(spec.loss)!r} learns them as they are, by small steps alone"
+        " (optimizer.learning_rate); data.scale_target 'mean' divides them by their mean"
     )
