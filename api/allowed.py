@@ -36,7 +36,7 @@ class Schema:
         for part in path:
             here = None if here is None else here._like(value)._below(part)
             value = _within(value, part)
-        return None if here is None else here._like(value)
+        return None if here is None else here._like(value)._named(value)
 
     @property
     def fields(self) -> list[str]:
@@ -75,6 +75,10 @@ class Schema:
         narrowed = isinstance(value, Mapping) and 0 < len(like) < len(choices)
         return Schema({"anyOf": like}, self.document) if narrowed else self
 
+    def _named(self, value: Any) -> Schema:
+        """Leave out the fields of an object that are not those of the name that it has."""
+        return Schema({"anyOf": [_of_name(value, choice) for choice in self._choices()]}, self.document)
+
     def _referred(self, reference: str) -> Node:
         node = self.document
         for part in reference.removeprefix("#/").split("/"):
@@ -109,6 +113,16 @@ def _has_constants(value: Any, node: Node) -> bool:
     return all(value.get(name) in allowed for name, allowed in constants if allowed is not None and name in value)
 
 
+def _of_name(value: Any, node: Node) -> Node:
+    """The node with the fields alone that `x-fields-by-name`, our own word, has for the name given or left out."""
+    if "x-fields-by-name" not in node or not isinstance(value, Mapping):
+        return node
+    fields = node["properties"]
+    name = value.get("name", fields["name"].get("default"))
+    kept = node["x-fields-by-name"].get(name, fields) if isinstance(name, str) else fields
+    return {**node, "properties": {field: fields[field] for field in kept}}
+
+
 def _words(node: Node) -> list[Any]:
     if "enum" in node or "const" in node:
         return list(node.get("enum", [node.get("const")]))
@@ -117,6 +131,9 @@ def _words(node: Node) -> list[Any]:
     if node.get("type") not in _KINDS:
         return []
     kind, counted = _KINDS[node["type"]]
+    if node.get("properties"):
+        shown = [f'"{name}": …' for name in node.get("required") or list(node["properties"])[:1]]
+        return [f"{kind}, as {{{', '.join(shown)}}}"]
     limits = _limits(node, "from " if not counted else "of ")
     if limits.endswith(" 1"):
         counted = counted.removesuffix("s")

@@ -80,7 +80,8 @@ def echo(value: Any) -> Any:
     if isinstance(value, str):
         return text(value, MAX_VALUE_CHARACTERS)
     if isinstance(value, (list, tuple)):
-        return _flat_list(value) or f"a list of {len(value)}"
+        flat = _flat_list(value)
+        return f"a list of {len(value)}" if flat is None else flat
     if isinstance(value, Mapping):
         return f"an object of {len(value)} fields"
     return f"a {text(type(value).__name__, 50)}"

@@ -205,6 +205,7 @@ class Card(Answer):
 
 
 _ROW = {"anyOf": [{"type": "array", "items": {}}, {"type": "object"}]}
+_ANSWER = {"anyOf": [{"type": kind} for kind in ("string", "number", "boolean", "object")]}
 
 
 class PredictRequest(BaseModel):
@@ -222,7 +223,7 @@ class ExplainRequest(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     row: Annotated[Any, WithJsonSchema(_ROW)]
-    target: Any
+    target: Annotated[Any, WithJsonSchema(_ANSWER)]
     learning_rate: Annotated[float, Field(ge=0, le=1e9)] | None = Field(None, description="null: the spec's")
 
 

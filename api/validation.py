@@ -7,6 +7,7 @@ from typing import Any
 
 from api.allowed import Schema
 from service.errors import FieldError
+from service.strict_json import in_words
 
 Location = Sequence[int | str]
 
@@ -23,6 +24,8 @@ def field_errors(errors: Iterable[Any], body: Any, schemas: Mapping[str, Schema]
     found: dict[str, FieldError] = {}
     for error in list(errors)[:MAX_CONSIDERED]:
         made = _field_error(error, body, schemas)
+        if error["type"] == "extra_forbidden" and error["loc"][-1] in made.allowed:
+            continue  # a field of some name beside a name that is none: that is what is refused
         found.setdefault(made.pointer, made)  # each member of a union has failed, and what is allowed names them all
     return [found[pointer] for pointer in found if not _inner(pointer, found)]
 
@@ -68,7 +71,7 @@ def _allowed(root: Schema | None, parts: Location, body: Any, *, is_key: bool) -
 
 
 def _listed(allowed: Sequence[Any]) -> str:
-    words = [str(word) for word in allowed]
+    words = [in_words(word) for word in allowed]
     return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 

@@ -18,6 +18,7 @@ DeltaqClientError
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -39,7 +40,12 @@ class FieldProblem:
 
 
 def _listed(allowed: Any) -> str:
-    return ", ".join(map(str, allowed)) if isinstance(allowed, list) else str(allowed)
+    return ", ".join(map(_word, allowed)) if isinstance(allowed, list) else _word(allowed)
+
+
+def _word(value: Any) -> str:
+    """Text as it is, anything else as JSON writes it."""
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 class DeltaqClientError(Exception):

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from service.errors import BadData, FieldError, InvalidRequest, TooLarge, pointer_to
 from service.features import SHOWN_LEVELS
 from service.models import Model
+from service.strict_json import in_words
 from service.targets import TargetColumn
 from service.transform import Row
 from workers.mlp.arrays import Array
@@ -105,7 +106,9 @@ def _value(takes: Interval, pointer: str, answer: Any) -> float:
 
 def _refused(pointer: str, value: Any, detail: str, allowed: Any) -> BadData:
     field = pointer[1:].replace("/", ".")
-    return BadData(f"{field}: {detail}; allowed: {allowed}", errors=[FieldError(pointer, value, detail, allowed)])
+    return BadData(
+        f"{field}: {detail}; allowed: {in_words(allowed)}", errors=[FieldError(pointer, value, detail, allowed)]
+    )
 
 
 def _learning_rate(model: Model) -> float:

@@ -25,6 +25,7 @@ from service.datasets import (
 )
 from service.errors import BadData, FieldError
 from service.ingest_types import NAME_LENGTH, SHOWN, as_numbers, first_text, normalise, refuse
+from service.strict_json import quoted
 
 MAX_LEVELS = 1_000  # of text, of an override to categorical, of the target's classes
 MAX_OTHER_LEVELS = 100  # kept of other columns of numbers, in case a job takes one for its target
@@ -147,7 +148,7 @@ def _check_target(target: Column, values: pa.ChunkedArray[Any]) -> tuple[Task, t
         return task, ()
     levels = target.levels or ()
     if len(levels) < 2:
-        refuse(target.name, levels[0], f"has one class alone, {levels[0]!r}", "a target with two classes or more")
+        refuse(target.name, levels[0], f"has one class alone, {quoted(levels[0])}", "a target with two classes or more")
     return task, levels
 
 

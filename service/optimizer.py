@@ -1,18 +1,10 @@
-"""The optimizer that a spec describes: which fields it has, and the making of it."""
+"""The making of the optimizer that a spec describes."""
 
 from __future__ import annotations
 
-from dataclasses import fields
-from typing import Any
-
 from service.spec import OptimizerSpec
+from service.spec.optimizer import own_fields
 from workers.mlp.optimizers import EVERY_OPTIMIZER, Optimizer, Regularization
-
-
-def own_fields(name: str) -> dict[str, Any]:
-    """The fields that an optimizer has beside those of all, with their defaults."""
-    general = {field.name for field in fields(Optimizer)}
-    return {field.name: field.default for field in fields(EVERY_OPTIMIZER[name]) if field.name not in general}
 
 
 def build_optimizer(given: OptimizerSpec) -> Optimizer:

@@ -17,6 +17,18 @@ def decode(text: str | bytes) -> Any:
     return orjson.loads(text)
 
 
+def in_words(value: Any) -> str:
+    """A value in a sentence: text as it is, a list by its quoted items, anything else as JSON writes it."""
+    if isinstance(value, list):
+        return ", ".join(map(quoted, value))
+    return value if isinstance(value, str) else encode(value)
+
+
+def quoted(value: Any) -> str:
+    """A value in a sentence about it: text in quotes, anything else as JSON writes it, or would."""
+    return repr(value) if isinstance(value, str | float) else encode(value)
+
+
 def printable(text: str) -> str:
     """The text with what UTF-8 cannot carry (lone surrogates) replaced, for words that come from elsewhere."""
     return text.encode("utf-8", "replace").decode()

@@ -154,5 +154,7 @@ def _refused(row: int, place: str | int | None, name: str | None, value: Any, al
         shown = strict_json.printable(reprlib.repr(shown)[:200])  # repr itself cannot write what is nested deeply
     pointer = pointer_to("rows", row, *([] if place is None else [place]))
     where = f"rows[{row}]" + ("" if name is None else f", column {name!r}")
-    what = what or f"{shown!r} cannot be taken"
-    return BadData(f"{where}: {what}; allowed: {allowed}", errors=[FieldError(pointer, shown, what, allowed)])
+    what = what or f"{strict_json.quoted(shown)} cannot be taken"
+    return BadData(
+        f"{where}: {what}; allowed: {strict_json.in_words(allowed)}", errors=[FieldError(pointer, shown, what, allowed)]
+    )

@@ -8,6 +8,7 @@ from typing import Final
 from service.datasets import Column, Dataset, Task, task_of
 from service.resolution.refusal import SHOWN, refuse
 from service.spec import DataSpec
+from service.strict_json import quoted
 
 _LARGEST: Final = {"float32": 3.4e38, "float64": 1.7e308}
 _LARGEST_SQUARED = 1e150  # what may be squared and added up in float64
@@ -126,7 +127,7 @@ def choose_task(data: DataSpec, targets: Sequence[Column]) -> Task:
         detail = f"target {target.name!r} has {target.distinct} distinct values, too many to be taken for classes"
         refuse("/data/task", data.task, detail, ["regression", "or the data set with this column as categorical"])
     if target.distinct < 2:
-        detail = f"target {target.name!r} has one class alone, {target.levels[0]!r}"
+        detail = f"target {target.name!r} has one class alone, {quoted(target.levels[0])}"
         refuse("/data/target", target.name, detail, "a target with two classes or more")
     if task == "binary" and target.distinct != 2:
         refuse("/data/task", task, f"target {target.name!r} has {target.distinct} classes", ["auto", "multiclass"])

@@ -14,6 +14,7 @@ from service.features import SHOWN_LEVELS, OneHot
 from service.resolution.refusal import refuse
 from service.resolution.weights import check_sample_weight
 from service.spec import DataSpec
+from service.strict_json import quoted
 from service.transform import Transform
 
 _WORDS: Final[Mapping[ColumnKind, str]] = {
@@ -92,7 +93,7 @@ def unseen_warnings(known: Mapping[str, Sequence[Label]], dataset: Dataset, fiel
         column = dataset.column(name)
         others = [level for level in (column.levels if column else None) or () if level not in levels]
         if others:
-            shown = ", ".join(map(repr, others[:SHOWN_LEVELS])) + (" …" if len(others) > SHOWN_LEVELS else "")
+            shown = ", ".join(map(quoted, others[:SHOWN_LEVELS])) + (" …" if len(others) > SHOWN_LEVELS else "")
             found.append(f"{field}: column {name!r} has {len(others)} level(s) that training does not know: {shown}")
     return found
 
@@ -109,7 +110,7 @@ def _lack(need: Need, column: Column | None) -> str | None:
             return f"has {column.distinct} different values"
         other = [label for label in column.levels if label not in need.classes]
         if other:
-            return f"has the class {other[0]!r}, which is not known"
+            return f"has the class {quoted(other[0])}, which is not known"
     return None
 
 
@@ -119,5 +120,5 @@ def _described(need: Need) -> str:
         found += ", in every row"
     if need.classes is not None:
         more = " …" if len(need.classes) > 10 else ""
-        found += f", of the classes {', '.join(map(repr, need.classes[:10]))}{more}"
+        found += f", of the classes {', '.join(map(quoted, need.classes[:10]))}{more}"
     return found

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from service.datasets import Task
-from service.optimizer import own_fields
 from service.resolution.refusal import refuse
 from service.spec import JobSpec, NetworkSpec, OptimizerSpec
+from service.spec.optimizer import SHARED, own_fields
 from workers.mlp.choices import name_of
 from workers.mlp.optimizers import EVERY_OPTIMIZER
 
-SHARED: Final = ("name", "learning_rate", "schedule", "l1", "l2", "clip_value", "clip_norm", "max_norm")
 SGD_RATES: Final = {"regression": 0.03}
 SGD_RATE: Final = 0.1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 from service.errors import FieldError, InvalidSpec
+from service.strict_json import in_words
 
 SHOWN = 20
 
@@ -16,5 +17,5 @@ def refuse(pointer: str, value: Any, detail: str, allowed: Any) -> NoReturn:
     """
     field = pointer.strip("/").replace("/", ".")
     shown = list(allowed)[:SHOWN] if isinstance(allowed, list | tuple) else allowed
-    text = ", ".join(map(str, shown)) if isinstance(shown, list) else shown
+    text = ", ".join(map(in_words, shown)) if isinstance(shown, list) else shown
     raise InvalidSpec(f"{field}: {detail}; allowed: {text}", errors=[FieldError(pointer, value, detail, shown)])

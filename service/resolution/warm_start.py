@@ -13,6 +13,7 @@ from service.datasets import Column
 from service.resolution.amounts import target_scales
 from service.resolution.refusal import refuse
 from service.spec import JobSpec, NetworkSpec
+from service.strict_json import quoted
 from service.transform import Transform
 from workers.mlp.activations import find_activation
 from workers.mlp.architecture import Architecture
@@ -48,7 +49,7 @@ def continue_spec(spec: JobSpec, start: Start) -> JobSpec:
     for name in DATA:
         given, of_model = getattr(spec.data, name), getattr(start.spec.data, name)
         if given != of_model and name in spec.data.model_fields_set and given not in (None, "auto"):
-            refuse(f"/data/{name}", given, f"model {start.model_id!r} has {of_model!r}", [of_model])
+            refuse(f"/data/{name}", given, f"model {start.model_id!r} has {quoted(of_model)}", [of_model])
         taken[name] = of_model
     optimizer: dict[str, Any] = {}
     if spec.warm_start is not None and spec.warm_start.optimizer:
@@ -93,10 +94,12 @@ def _continued_optimizer(spec: JobSpec, start: Start) -> dict[str, Any]:
         refuse("/warm_start/optimizer", True, detail, [False])
     for name in STATE:
         if name in given.model_fields_set and getattr(given, name) not in (None, getattr(of_model, name)):
-            detail = f"model {start.model_id!r} has {getattr(of_model, name)!r}, and its optimizer's state is of that"
+            detail = (
+                f"model {start.model_id!r} has {quoted(getattr(of_model, name))}, and its optimizer's state is of that"
+            )
             refuse(f"/optimizer/{name}", getattr(given, name), detail, [getattr(of_model, name)])
     if given.momentum is not None and bool(given.momentum) != bool(of_model.momentum):
-        detail = f"the optimizer of model {start.model_id!r} has momentum {of_model.momentum!r}"
+        detail = f"the optimizer of model {start.model_id!r} has momentum {quoted(of_model.momentum)}"
         refuse("/optimizer/momentum", given.momentum, detail, "above 0" if of_model.momentum else [0.0])
     kept = {name: getattr(of_model, name) for name in STATE}
     open_fields = [name for name in type(given).model_fields if name not in given.model_fields_set]

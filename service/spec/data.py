@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from service.spec.base import Name, Seed, Spec
 
 Task = Literal["regression", "binary", "multiclass", "multilabel"]
-Targets = Annotated[tuple[Name, ...], Field(strict=False, min_length=2, max_length=1000, fail_fast=True)]
+Targets = Annotated[tuple[Name, ...], Field(strict=False, min_length=1, max_length=1000, fail_fast=True)]
 ClassWeights = Annotated[dict[str, Annotated[float, Field(ge=0, le=1e9)]], Field(min_length=1, max_length=1000)]
 
 
@@ -32,3 +32,8 @@ class DataSpec(Spec):
     missing: Literal["refuse", "mean", "median", "indicator"] = "refuse"
     sample_weight: Name | None = None
     class_weight: Literal["balanced"] | ClassWeights | None = None
+
+    @field_validator("target")
+    @classmethod
+    def _one_is_itself(cls, given: Name | Targets | None) -> Name | Targets | None:
+        return given[0] if isinstance(given, tuple) and len(given) == 1 else given

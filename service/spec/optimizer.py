@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from dataclasses import fields
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from service.spec.base import Spec
 from service.spec.choices import one_of
 from workers.mlp.choices import Choice
+from workers.mlp.optimizers import EVERY_OPTIMIZER, Optimizer
 from workers.mlp.schedules import SCHEDULES
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -17,11 +19,24 @@ Decay = Annotated[float, Field(ge=0, le=1e6)]
 Limit = Annotated[float, Field(gt=0, le=1e9)]
 
 
+SHARED: Final = ("name", "learning_rate", "schedule", "l1", "l2", "clip_value", "clip_norm", "max_norm")
+
+
+def own_fields(name: str) -> dict[str, Any]:
+    """The fields that an optimizer has beside those of all, with their defaults."""
+    general = {field.name for field in fields(Optimizer)}
+    return {field.name: field.default for field in fields(EVERY_OPTIMIZER[name]) if field.name not in general}
+
+
 class OptimizerSpec(Spec):
     """The optimizer; a field that is None is its own default, and one that it has not is refused.
 
     Names, defaults and meanings are those of `workers.mlp.optimizers`.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={"x-fields-by-name": {name: [*SHARED, *own_fields(name)] for name in EVERY_OPTIMIZER}}
+    )
 
     name: Literal["sgd", "adagrad", "rmsprop", "adam", "adamw", "nadam", "adadelta", "lion", "rprop", "lbfgs"] = "sgd"
     learning_rate: Annotated[float, Field(ge=0, le=1e9)] | None = None  # None: sgd 0.1, for regression 0.03

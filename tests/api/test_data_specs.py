@@ -10,7 +10,7 @@ import pytest
 from tests.api.asking import pointers, problem, strict
 
 FIELDS = [
-    ({"target": ["label"]}, "/data/target"),
+    ({"target": []}, "/data/target"),
     ({"target": 7}, "/data/target"),
     ({"target": ["x", 7]}, "/data/target"),
     ({"class_weight": "even"}, "/data/class_weight"),

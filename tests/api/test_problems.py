@@ -48,7 +48,7 @@ def test_a_nested_or_large_value_is_described_and_not_walked() -> None:
 
 
 def test_short_values_come_back_as_they_were() -> None:
-    for value in (0, -1, 1.5, True, None, "", "relu", [1, "a", None]):
+    for value in (0, -1, 1.5, True, None, "", "relu", [1, "a", None], []):
         body = json.loads(document(Problem(422, "Invalid", "", errors=[FieldError("/x", value, "")])))
         assert body["errors"][0]["value"] == value
 

@@ -17,6 +17,7 @@ from workers.mlp.losses import LOSSES
 
 _DOCUMENT = JobSpec.model_json_schema()
 SCHEMAS = {"body": Schema(_DOCUMENT, _DOCUMENT)}
+NAMED = 'an object, as {"name": …}'
 
 
 def refused(**fields: Any) -> dict[str, FieldError]:
@@ -41,8 +42,8 @@ def test_an_unknown_field_deep_inside_is_named_with_its_neighbours() -> None:
 
 def test_a_choice_is_named_with_its_members() -> None:
     allowed = refused(network={"activation": "softmax"})["/network/activation"].allowed
-    assert set(allowed) == {*(name for name, kind in ACTIVATIONS.items() if kind.hidden), "an object"}
-    assert set(refused(loss="l2")["/loss"].allowed) == {"auto", *LOSSES, "an object"}
+    assert set(allowed) == {*(name for name, kind in ACTIVATIONS.items() if kind.hidden), NAMED}
+    assert set(refused(loss="l2")["/loss"].allowed) == {"auto", *LOSSES, NAMED}
 
 
 @pytest.mark.parametrize(
@@ -78,6 +79,25 @@ def test_a_name_that_is_none_of_a_choices_is_refused_where_it_stands(name: Any) 
     (error,) = refused(network={"initializer": {"name": name}}).values()
     assert (error.pointer, error.value) == ("/network/initializer/name", name)
     assert set(error.allowed) == set(INITIALIZERS)
+
+
+@pytest.mark.parametrize("name", ["auto", "l2", None])
+def test_fields_beside_a_name_that_has_none_are_no_second_mistake(name: Any) -> None:
+    (error,) = refused(loss={"name": name, "label_smoothing": 0.1}).values()
+    assert (error.pointer, set(error.allowed)) == ("/loss/name", set(LOSSES))
+    found = refused(loss={"name": name, "smoothing": 0.1})
+    assert list(found) == ["/loss/name", "/loss/smoothing"]
+
+
+@pytest.mark.parametrize(
+    ("given", "has", "has_not"),
+    [({}, "nesterov", "beta1"), ({"name": "adam"}, "beta1", "nesterov"), ({"name": "lbfgs"}, "history", "beta1")],
+)
+def test_the_fields_of_an_optimizer_are_those_of_its_name(given: dict[str, Any], has: str, has_not: str) -> None:
+    allowed = refused(optimizer={**given, "lr": 1})["/optimizer/lr"].allowed
+    assert {"name", "learning_rate", "schedule", "l2", has} <= set(allowed)
+    assert has_not not in allowed
+    assert refused(optimizer={**given, has_not: "x"})[f"/optimizer/{has_not}"].detail.startswith("should be ")
 
 
 def test_a_choice_without_a_name_says_which_there_are() -> None:
@@ -131,14 +151,21 @@ def test_both_members_of_a_union_say_what_they_allow() -> None:
         ({"optimizer": {"learning_rate": "x"}}, "/optimizer/learning_rate", "a number from 0 to 1000000000"),
         ({"network": {"hidden": 8}}, "/network/hidden", "a list of at most 64 items"),
         ({"network": {"hidden": [8] * 65}}, "/network/hidden", "a list of at most 64 items"),
-        ({"network": {"hidden": ["x"]}}, "/network/hidden/0", ["an integer from 1 to 65536", "an object"]),
+        (
+            {"network": {"hidden": ["x"]}},
+            "/network/hidden/0",
+            ["an integer from 1 to 65536", 'an object, as {"units": …}'],
+        ),
         ({"data": {"features": []}}, "/data/features", "a list of 1 to 100000 items"),
         ({"tags": []}, "/tags", "an object of at most 32 fields"),
         ({"tags": {str(number): "" for number in range(33)}}, "/tags", "an object of at most 32 fields"),
         ({"tags": {"a": 1}}, "/tags/a", "text of at most 256 characters"),
         ({"name": ""}, "/name", "text of 1 to 200 characters"),
         ({"shuffle": 1}, "/shuffle", "true or false"),
-        ({"early_stopping": 5}, "/early_stopping", "an object"),
+        ({"early_stopping": 5}, "/early_stopping", 'an object, as {"metric": …}'),
+        ({"optimizer": "adam"}, "/optimizer", NAMED),
+        ({"workers": 2}, "/workers", 'an object, as {"min": …}'),
+        ({"warm_start": "model-1"}, "/warm_start", 'an object, as {"model": …}'),
     ],
 )
 def test_what_is_allowed_is_said_in_words_of_json(fields: dict[str, Any], pointer: str, allowed: Any) -> None:

@@ -39,6 +39,16 @@ def test_a_creation_that_was_lost_is_made_again_under_one_key() -> None:
     assert len(told) == 1
 
 
+def test_what_is_allowed_is_told_as_json_writes_it() -> None:
+    told = {"pointer": "/data/stratify", "value": True, "detail": "no", "allowed": [False, None, "auto"]}
+    with (
+        Scripted([says({"title": "Invalid", "errors": [told]}, 422, "application/problem+json")]) as server,
+        Client(server.url) as client,
+        pytest.raises(InvalidRequest, match=r"/data/stratify: no \(allowed: false, null, auto\)"),
+    ):
+        client.submit({})
+
+
 def test_a_first_call_that_is_cut_off_is_made_again() -> None:
     with Scripted([hangs_up, says({"queue_depth": 0})]) as server, Client(server.url) as client:
         assert client.cluster() == {"queue_depth": 0}

@@ -13,9 +13,9 @@ from pydantic import BaseModel
 
 from service.errors import InvalidSpec
 from service.jobs import JobStatus
-from service.optimizer import own_fields
 from service.resolution import resolve
 from service.spec import JobSpec, OptimizerSpec
+from service.spec.optimizer import own_fields
 from service.store import Store
 from tests.service.data_room import table_dataset
 from tests.service.test_data_attempts import Service

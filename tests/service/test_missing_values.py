@@ -137,7 +137,7 @@ def test_prediction_takes_null_and_nan_in_every_column(nothing: Any) -> None:
     [
         ({"a": "x", "b": 1, "kind": "p", "code": 1}, "'x' cannot be taken; allowed: a finite number, or null"),
         ({"a": float("inf"), "b": 1, "kind": "p", "code": 1}, "column 'a'"),
-        ({"a": 1, "b": 1, "kind": 3, "code": 1}, "allowed: ['p', 'q', None]"),
+        ({"a": 1, "b": 1, "kind": 3, "code": 1}, "allowed: 'p', 'q', null"),
         ({"a": 1, "b": 1, "kind": "p"}, "column 'code': is missing"),  # a column left out may be a typo
     ],
 )

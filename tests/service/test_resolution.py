@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from service.datasets import Dataset
 from service.errors import InvalidSpec
-from service.optimizer import own_fields
 from service.resolution import LOSSES, Resolution, resolve
 from service.spec import JobSpec
+from service.spec.optimizer import own_fields
 from tests.service.data_room import builtin_dataset, table_dataset
 from workers.mlp.losses import allowed_activations
 
@@ -381,6 +381,13 @@ def test_nesterov_needs_momentum() -> None:
     assert pointer == "/optimizer/nesterov"
     assert "momentum" in words
     assert resolved("iris", optimizer={"nesterov": True, "momentum": 0.9}).spec.optimizer.nesterov
+
+
+def test_what_is_allowed_is_written_as_json() -> None:
+    assert refused("diabetes", data={"stratify": True})[1].endswith("allowed: false")
+    assert refused("diabetes", data={"class_weight": "balanced"})[1].endswith("allowed: null")
+    same = table_dataset({"x": [1, 2], "flag": [True, True]}, target="x")
+    assert "one class alone, true" in refused(same, data={"target": "flag"})[1]
 
 
 def test_a_rate_that_was_given_stays() -> None:

@@ -79,6 +79,11 @@ def test_what_does_not_go_together_is_refused(data: dict[str, Any], pointer: str
     assert words in refused.value.detail
 
 
+def test_a_list_of_one_target_is_that_target() -> None:
+    assert resolved(target=["far"]).spec == resolved(target="far").spec
+    assert JobSpec.model_validate({"dataset": "d", "data": {"target": ["far"]}}).data.target == "far"
+
+
 def test_whole_numbers_beside_other_targets_say_why_they_are_numbers() -> None:
     (said,) = resolved(target=["y", "near"]).warnings
     assert "'y' holds whole numbers; they are taken for numbers to predict" in said
