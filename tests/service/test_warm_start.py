@@ -13,10 +13,15 @@ from pyarrow import csv
 from safetensors.numpy import load
 
 from service.errors import InvalidSpec
+from service.features import OneHot
 from service.jobs import Job, JobStatus
+from service.resolution import resolve
+from service.resolution.warm_start import Start
+from service.spec import JobSpec
 from service.store import Store
+from service.transform import Target, TargetColumn, Transform
 from tests.service.attempt_room import AttemptRoom
-from tests.service.data_room import DataRoom
+from tests.service.data_room import DataRoom, table_dataset
 
 
 @pytest.fixture
@@ -183,6 +188,20 @@ def test_a_loss_that_the_models_scale_does_not_suit_is_refused_by_its_own_field(
     assert "has data.scale_target 'standard'" in error.detail
     assert "huber" in error.allowed
     assert "poisson" not in error.allowed
+
+
+def test_levels_that_the_model_does_not_know_are_told() -> None:
+    before = table_dataset({"kind": ["p", "q"], "y": ["no", "yes"]})
+    found = resolve(JobSpec.model_validate({"dataset": "given"}), before)
+    target = Target("binary", 1, (TargetColumn("y", "text", ("no", "yes")),))
+    transform = Transform((OneHot("kind", "text", ("p", "q")),), target, "float32")
+    start = Start("model-1", found.spec, transform, found.architecture, keeps_optimizer=False)
+    later = table_dataset({"kind": ["q", "z"], "y": ["no", "yes"]})
+    for dataset, told in (
+        (later, ["dataset: column 'kind' has 1 level(s) that training does not know: 'z'"]),
+        (before, []),
+    ):
+        assert resolve(JobSpec.model_validate({"dataset": "given"}), dataset, None, start).warnings == told
 
 
 def test_a_model_that_is_gone_fails_the_job_and_says_so(attempt_room: AttemptRoom, first: Job) -> None:
