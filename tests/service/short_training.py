@@ -67,8 +67,10 @@ def train(folder: Path, precision: str) -> str:
 def main() -> None:
     """Print what this process' kernels give."""
     kernels.check()
-    with tempfile.TemporaryDirectory() as folder:
-        hashes = {precision: train(Path(folder), precision) for precision in ("float32", "float64")}
+    hashes = {}
+    for precision in ("float32", "float64"):  # a folder each: what a process has mapped it keeps, under its name
+        with tempfile.TemporaryDirectory() as folder:
+            hashes[precision] = train(Path(folder), precision)
     json.dump({"fingerprint": kernels.fingerprint(), "weights_sha256": hashes}, sys.stdout)
 
 
