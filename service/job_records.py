@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 
 from service import strict_json
 from service.cursors import DEFAULT_LIMIT, Page, Scope, check_limit, decode_cursor, encode_cursor
+from service.gang_size import GangSize
 from service.ids import is_id, new_id
 from service.jobs import TRANSITIONS_LINE, CheckpointRef, Job, JobStatus
 from service.refusals import job_not_found
@@ -50,17 +51,18 @@ class Jobs:
         dataset: DatasetIdentity,
         warnings: Sequence[str] = (),
         idempotency: Idempotency | None = None,
-        slots: int | None = None,
+        size: GangSize | None = None,
         validation: DatasetIdentity | None = None,
     ) -> tuple[Job, bool]:
         """Queue a job whose spec has every auto resolved; the same Idempotency-Key and request give the job made first.
 
-        It gets at most `slots` workers, and as many as its spec allows where none are given. `validation` is the data
+        It gets workers by its `size`, and as many as its spec allows where none is given. `validation` is the data
         set of its own that it validates on.
         Returns the job, and whether it was created now.
         Raises: UnknownDataset; IdempotencyConflict; StoreUnavailable, then nothing or all of it has happened.
         """
         digest, request = _digests(idempotency)
+        size = size or GangSize.of_spec(spec)
         created, fields = self._store.run(
             "accept",
             job=new_id("job"),
@@ -70,8 +72,10 @@ class Jobs:
             sha256=dataset.sha256,
             validation=None if validation is None else validation.id,
             priority=spec.priority,
-            width=spec.workers.min,
-            max_slots=slots or _most_slots(spec),
+            width=size.least,
+            max_slots=size.most,
+            compute_s=repr(size.compute_s),
+            size_bytes=size.size_bytes,
             tags=strict_json.encode(_tag_words(spec.tags)),
             warnings=strict_json.encode(list(warnings)),
             at=now(),
@@ -211,11 +215,6 @@ def job_from_fields(flat: Sequence[str]) -> Job:
 
 def _document(fields: dict[str, str], name: str) -> Any:
     return strict_json.decode(fields[name]) if name in fields else None
-
-
-def _most_slots(spec: JobSpec) -> int:
-    most = spec.workers.max or (spec.shards if isinstance(spec.shards, int) else spec.workers.min)
-    return max(most, spec.workers.min)
 
 
 def _tag_words(tags: dict[str, str]) -> list[str]:

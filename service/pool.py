@@ -1,13 +1,12 @@
-"""The warm pool: gradient workers (one a slot) and runners, as many on each node, leased to jobs as a gang.
+"""The warm pool: gradient workers (one a slot) and runners, leased to jobs as a gang, all of it or nothing.
 
-The actors outlive the scheduler. Their names carry deltaq's version and their node, so that a scheduler finds those of
-its own version again and ends another's. Knows neither the queue nor why a job runs.
+The first slot of a gang is on its runner's own node, always. What serves a job is bound to it at once, and is free when
+the job is over or its runner has said that it does without. Knows neither the queue nor why a job runs.
 """
 
 from __future__ import annotations
 
-import time
-from importlib import metadata
+from collections.abc import Sequence
 from typing import Any
 
 import ray
@@ -15,38 +14,45 @@ import structlog
 from ray.exceptions import RayActorError, RayTaskError
 
 from service import actors
-from service.actors import Backoff, Member
+from service.crew import Crew
 from service.errors import Conflict, LeaseLost
 from service.jobs import Lease
-from service.runner import Runner
+from service.member import Member
 from service.settings import Settings
 from service.work import Work
-from workers.gradient_worker import GradientWorker
 from workers.place import Slot
-from workers.transport.gang import Gang
 
 log = structlog.get_logger()
 
-RUNNER_CALLS = 8  # at once: its job, and what it is asked meanwhile
-
 
 class Pool:
-    """The actors of this version under one leader's epoch; another version's are drained and ended first."""
+    """The actors of this version, and what they serve, under one leader's epoch."""
 
     def __init__(self, settings: Settings, epoch: int) -> None:
-        self._settings = settings
         self._epoch = epoch
-        self._prefix = f"deltaq-{metadata.version('deltaq')}-"
-        self._backoffs: dict[str, Backoff] = {}
-        self.workers: dict[str, Member] = {}
-        self.runners: dict[str, Member] = {}
-        self._looked = time.monotonic()
-        actors.retire("deltaq-", self._prefix, epoch, settings.drain_s)
+        self._crew = Crew(settings, epoch, self._arrived, self._gone)
+        self.workers, self.runners = self._crew.workers, self._crew.runners
+        for runner in self.runners.values():
+            self._ask_work(runner)
 
     @property
     def settled(self) -> bool:
         """Every runner that was here before has said what it serves."""
         return all(runner.known for runner in self.runners.values())
+
+    @property
+    def capacity(self) -> int:
+        """How many slots there may be."""
+        return self._crew.capacity
+
+    @property
+    def returning(self) -> int:
+        """How many slots running jobs are giving up."""
+        return sum(len(set(self._bound(runner)) - {slot.name for slot in runner.wanted}) for runner in self._changing())
+
+    def want(self, slots: int) -> None:
+        """So many slots are of use now: the pool keeps them warm, within its bounds."""
+        self._crew.of_use = slots
 
     def free(self) -> list[Slot]:
         """The slots that serve nothing, by node; none of a node on which no runner is free to use them."""
@@ -62,32 +68,34 @@ class Pool:
         """Give a job to an idle runner on its first slot's node."""
         node = work.slots[0].node
         runner = next(runner for runner in self.runners.values() if runner.idle and runner.node == node)
-        self._bind(runner, work)
+        self._bind(runner, work.lease, work.slots)
         runner.work = runner.actor.run.remote(self._epoch, work)
 
+    def resize(self, lease: Lease, slots: Sequence[Slot]) -> None:
+        """Have a running job be served by these slots, the first of them as before; it is so some steps later."""
+        runner = self.serving()[lease]
+        for worker in self._among(slots):
+            worker.serve(lease)
+        runner.wanted = list(slots)
+        runner.change = runner.actor.resize.remote(self._epoch, lease.token, runner.wanted)
+
     def refresh(self, wait_s: float = 0.0) -> None:
-        """Start what is missing, bury what is dead, and free what a runner that ended its job had.
+        """Start what is missing, bury what is dead, and free what runners have done with.
 
         Units: `wait_s` in seconds: how long to wait for the end of some job.
         Raises: LeaseLost when an actor obeys a later leader.
         """
-        self._forgive_own_absence()
-        self._start_missing()
         ends = {runner.work: runner for runner in self.runners.values() if runner.work is not None}
         for call in actors.answered(ends, wait_s):
             self._hear_end(ends[call], call)
-        members = [*self.workers.values(), *self.runners.values()]
-        watches = {member.watch: member for member in members}
-        for call in actors.answered(watches):
-            self._hear_watch(watches[call], call)
-        for member in members:
-            if member.silent:
-                self.kill(member)
+        changes = {runner.change: runner for runner in self._changing()}
+        for call in actors.answered(changes):
+            self._hear_change(changes[call], call)
+        self._crew.refresh()
 
     def kill(self, member: Member) -> None:
         """End an actor that does not answer; the next look starts another."""
-        ray.kill(member.actor)
-        self._bury(member, "it did not answer")
+        self._crew.end(member, "it did not answer")
 
     def drain(self, timeout_s: float) -> None:
         """Have every job write a checkpoint and go back into the queue."""
@@ -99,60 +107,25 @@ class Pool:
     def picture(self) -> dict[str, Any]:
         """Nodes, workers, runners, and what could not be started, as `GET /v1/cluster` shows them."""
         return {
-            "nodes": actors.nodes(),
+            "nodes": self._crew.nodes,
+            "slots": self.capacity,
             "workers": [member.describe() for _, member in sorted(self.workers.items())],
             "runners": [member.describe() for _, member in sorted(self.runners.items())],
-            "problems": [f"{name} cannot start: {backoff.reason}" for name, backoff in sorted(self._backoffs.items())],
+            "problems": self._crew.problems,
         }
 
-    def _forgive_own_absence(self) -> None:
-        """After a stop of this very process, nobody has been silent."""
-        now = time.monotonic()
-        if now - self._looked > actors.FRESH_S:
-            for member in (*self.workers.values(), *self.runners.values()):
-                member.watched = now
-        self._looked = now
+    def _changing(self) -> list[Member]:
+        return [runner for runner in self.runners.values() if runner.changing]
 
-    def _start_missing(self) -> None:
-        for node in actors.nodes():
-            for number in range(node["slots"]):
-                place = f"{node['id'][:12]}-{number}"
-                self._start_worker(f"{self._prefix}worker-{place}", node["id"])
-                self._start_runner(f"{self._prefix}runner-{place}", node["id"])
-
-    def _start_worker(self, name: str, node: str) -> None:
-        if name in self.workers or self._waits(name):
-            return
-        actor = actors.find(name) or actors.make(GradientWorker, name, node, num_cpus=1)
-        self.workers[name] = Member(name, node, actor)
-        self.workers[name].ask()
-
-    def _start_runner(self, name: str, node: str) -> None:
-        if name in self.runners or self._waits(name):
-            return
-        found = actors.find(name)
-        options = {"num_cpus": 0, "max_concurrency": RUNNER_CALLS}
-        actor = found or actors.make(Runner, name, node, self._settings, Gang, **options)
-        self.runners[name] = Member(name, node, actor)
-        self.runners[name].ask()
-        if found is not None:
-            self._ask_work(self.runners[name])
-
-    def _waits(self, name: str) -> bool:
-        return name in self._backoffs and time.monotonic() < self._backoffs[name].until
+    def _bound(self, runner: Member) -> list[str]:
+        """The workers that serve a runner's job."""
+        return [
+            name for name, worker in self.workers.items() if worker.lease is not None and worker.lease == runner.lease
+        ]
 
     def _ask_work(self, runner: Member) -> None:
         runner.known = False
         runner.work = runner.actor.status.remote(self._epoch)
-
-    def _hear_watch(self, member: Member, call: Any) -> None:
-        try:
-            member.hear(ray.get(call))
-        except RayActorError as death:
-            self._bury(member, actors.reason_of(death))
-        else:
-            self._backoffs.pop(member.name, None)
-            member.ask()
 
     def _hear_end(self, runner: Member, call: Any) -> None:
         """A runner has said what it serves, where it was asked for that, or that it has no job any more."""
@@ -160,17 +133,23 @@ class Pool:
         try:
             answer = ray.get(call)
         except RayActorError as death:
-            self._bury(runner, actors.reason_of(death))
+            self._crew.bury(runner, actors.reason_of(death))
         except RayTaskError as error:
             self._hear_refusal(runner, error)
         else:
             adopted = not runner.known and isinstance(answer, Work)
             runner.known = True
             if adopted:
-                self._bind(runner, answer)
-                runner.work = runner.actor.join.remote(self._epoch)
+                self._go_on(runner, answer)
             else:
                 self._free(runner)
+
+    def _go_on(self, runner: Member, work: Work) -> None:
+        """Take over a job that runs; what an earlier leader asked of it and is not done yet is asked no more."""
+        self._bind(runner, work.lease, work.slots)
+        runner.work = runner.actor.join.remote(self._epoch)
+        runner.wanted = list(work.slots)
+        runner.change = runner.actor.resize.remote(self._epoch, work.lease.token, runner.wanted)
 
     def _hear_refusal(self, runner: Member, error: RayTaskError) -> None:
         if isinstance(error.cause, LeaseLost):
@@ -181,24 +160,63 @@ class Pool:
         else:
             log.error("a runner failed", actor=runner.name, error=str(error))
 
-    def _bind(self, runner: Member, work: Work) -> None:
-        runner.lease = work.lease
-        for slot in work.slots:
-            if slot.name in self.workers:
-                self.workers[slot.name].lease = work.lease
+    def _hear_change(self, runner: Member, call: Any) -> None:
+        """A runner has said which slots serve its job; with none, the job is over, and its end is about to be heard."""
+        runner.change = None
+        try:
+            slots = ray.get(call)
+        except RayActorError as death:
+            self._crew.bury(runner, actors.reason_of(death))
+        except RayTaskError as error:
+            if isinstance(error.cause, LeaseLost):
+                raise error.cause from None
+            log.error("a job cannot be resized", actor=runner.name, error=str(error))
+        else:
+            if slots and runner.lease is not None:
+                self._bind(runner, runner.lease, slots)
+
+    def _bind(self, runner: Member, lease: Lease, slots: Sequence[Slot]) -> None:
+        """These workers serve this job now, and no others."""
+        serving = self._among(slots)
+        for worker in self.workers.values():
+            if worker in serving:
+                worker.serve(lease)
+            elif worker.lease == lease:
+                worker.free()
+        runner.serve(lease)
+        names = {worker.name for worker in serving}
+        runner.slots = [slots[0], *(slot for slot in slots[1:] if slot.name in names)]
+
+    def _among(self, slots: Sequence[Slot]) -> list[Member]:
+        """The workers on these slots; one that took a dead one's place only where a runner computes itself."""
+        names = {slot.name for slot in slots}
+        return [
+            worker
+            for worker in self.workers.values()
+            if worker.name in names and (worker.place is None or worker.name == slots[0].name or worker.slot in slots)
+        ]
 
     def _free(self, runner: Member) -> None:
-        for worker in self.workers.values():
-            if worker.lease is not None and worker.lease == runner.lease:
-                worker.free()
+        for name in self._bound(runner):
+            self.workers[name].free()
         runner.free()
 
-    def _bury(self, member: Member, reason: str) -> None:
-        log.warning("actor ended", actor=member.name, reason=reason)
-        if member.place is None:  # it never stood: do not start it again at once
-            self._backoffs.setdefault(member.name, Backoff(reason)).fail(reason)
-        if self.runners.get(member.name) is member:
-            del self.runners[member.name]
+    def _arrived(self, member: Member) -> None:
+        """A worker stands: that it took the place of one that served counts only on a runner's own slot."""
+        for lease, runner in self.serving().items():
+            if member.name == runner.slots[0].name:
+                member.serve(lease)
+            elif any(slot.name == member.name and slot != member.slot for slot in runner.slots):
+                runner.slots = [slot for slot in runner.slots if slot.name != member.name]
+                member.free()
+
+    def _gone(self, member: Member) -> None:
+        """What a dead runner had is free; the job of a dead worker has one the fewer."""
+        if member.lease is None:
+            return
+        runner = self.serving().get(member.lease)
+        if runner is None:  # it is the runner itself
             self._free(member)
-        elif self.workers.get(member.name) is member:
-            del self.workers[member.name]
+        else:
+            first, *others = runner.slots
+            runner.slots = [first, *(slot for slot in others if slot.name != member.name)]

@@ -15,6 +15,7 @@ from typing import Any, Literal, cast
 
 from service import strict_json
 from service.errors import DeltaqError
+from service.gang_size import GangSize
 from service.job_records import job_from_fields
 from service.jobs import TRANSITIONS_LINE, CheckpointRef, Job, JobStatus, Lease
 from service.lease_watch import LeaseWatch
@@ -26,16 +27,25 @@ Level = Literal["debug", "info", "warning", "error"]
 
 MAX_WAIT_S = 3.5  # a blocking read stays below 4 s, and below the connection's own timeout
 CLUSTER_KEPT_S = 60.0
+LOOKED_AT = 100  # queued jobs: those behind them change nothing about what is done now
 STALE_S = 5.0  # the leader shows the cluster each second; one that is silent for longer is taken to be gone
 
 
 @dataclass(frozen=True)
 class ClaimedJob:
-    """A job that the leader has just got, the right to run it, and how many slots it may use."""
+    """A job that the leader has just got, the right to run it, and how many slots it can use."""
 
     job: Job
     lease: Lease
-    slots: int
+    size: GangSize
+
+
+@dataclass(frozen=True)
+class WaitingJob:
+    """What a queued job can use."""
+
+    least: int  # slots; with fewer it does not start
+    most: int
 
 
 @dataclass(frozen=True)
@@ -44,9 +54,9 @@ class RunningJob:
 
     lease: Lease
     beat: int
-    slots: int
     epoch: int  # of the leader that claimed it
     requested: Requested | None
+    size: GangSize
 
 
 class Queue:
@@ -84,7 +94,7 @@ class Queue:
     def claim(self, epoch: int, free_slots: int, claim_token: str) -> ClaimedJob | None:
         """The queued job that goes first of those that fit into the free slots: by priority, then by age.
 
-        It gets as many slots as it can use. The same claim token gives the same job again while its lease lasts.
+        The same claim token gives the same job again while its lease lasts.
         Raises: LeaseLost when the epoch is over.
         """
         found = self._store.run(
@@ -100,14 +110,24 @@ class Queue:
             return None
         fields = dict(zip(found[0][::2], found[0][1::2], strict=True))
         job = job_from_fields(found[0])
-        return ClaimedJob(job, Lease(job.id, fields["token"]), int(fields["slots"]))
+        return ClaimedJob(job, Lease(job.id, fields["token"]), GangSize.from_fields(fields))
 
     def running(self) -> list[RunningJob]:
         """Every running job with its lease."""
         return [
-            RunningJob(Lease(job_id, token), int(beat), int(slots), int(epoch), _requested(requested))
-            for job_id, token, beat, slots, epoch, requested in self._store.run("running")
+            RunningJob(
+                Lease(job_id, token),
+                int(beat),
+                int(epoch),
+                _requested(requested),
+                GangSize(int(least), int(most), float(compute_s), int(size_bytes)),
+            )
+            for job_id, token, beat, epoch, requested, least, most, compute_s, size_bytes in self._store.run("running")
         ]
+
+    def waiting(self, count: int = LOOKED_AT) -> list[WaitingJob]:
+        """The first queued jobs, in the order in which they are claimed."""
+        return [WaitingJob(int(least), int(most)) for least, most in self._store.run("waiting", count=count)]
 
     def expire(self, lease: Lease, epoch: int, *, beat: int | None, reason: str) -> JobStatus | None:
         """Take a job off running whose runner is gone; its flags decide where to, as for `release`.

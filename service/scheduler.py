@@ -12,14 +12,17 @@ import secrets
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import FrameType
 
 import ray
 import structlog
 
+from service import placement
 from service.errors import LeaseLost, StoreUnavailable
+from service.jobs import Lease
 from service.lease_watch import LeaseWatch
+from service.placement import Served
 from service.pool import Pool
 from service.queue import ClaimedJob, Queue, RunningJob
 from service.settings import Settings
@@ -32,6 +35,7 @@ log = structlog.get_logger()
 NAMESPACE = "deltaq"
 LEAD_S = 3.0  # how long a leader's beat must stand still before another may lead
 TICK_S = 0.5  # how long to sleep when nothing wakes the loop: deaths of idle actors are noticed in this time
+SOON_S = 0.05  # the same while a job is giving up slots, which wakes nobody
 CONNECT_S = 60.0  # a wrong token or address makes Ray try for ever
 PUBLISH_S = 1.0
 
@@ -52,7 +56,7 @@ class Scheduler:
         self._claim_token = secrets.token_hex(16)
         self._watch = LeaseWatch(settings.lease_s)
         self._epoch: int | None = None
-        self._pool: Pool | None = None
+        self.pool: Pool | None = None
         self._published = 0.0
 
     def tick(self) -> None:
@@ -62,28 +66,28 @@ class Scheduler:
         """
         epoch = self._queue.lead(self._token, LEAD_S)
         if epoch is None:
-            self._epoch = self._pool = None
+            self._epoch = self.pool = None
             time.sleep(TICK_S / 2)
             return
-        if epoch != self._epoch or self._pool is None:
+        if epoch != self._epoch or self.pool is None:
             log.info("leading", epoch=epoch)
-            self._epoch, self._pool = epoch, self._make_pool(self._settings, epoch)
+            self._epoch, self.pool = epoch, self._make_pool(self._settings, epoch)
         try:
-            self._reconcile(self._pool, epoch)
+            self._reconcile(self.pool, epoch)
         except LeaseLost as lost:
             log.warning("no longer leading", detail=lost.detail)
-            self._epoch = self._pool = None
+            self._epoch = self.pool = None
             return
         self.waiting = True
         try:
-            self._queue.wait_for_work(TICK_S)
+            self._queue.wait_for_work(SOON_S if self.pool.returning else TICK_S)
         finally:
             self.waiting = False
 
     def stop(self) -> None:
         """Have running jobs go back into the queue with a checkpoint, and give up the lead."""
-        if self._pool is not None:
-            self._pool.drain(self._settings.drain_s)
+        if self.pool is not None:
+            self.pool.drain(self._settings.drain_s)
             self._queue.resign(self._token)
 
     def _reconcile(self, pool: Pool, epoch: int) -> None:
@@ -92,9 +96,28 @@ class Scheduler:
         if pool.serving().keys() - running.keys():
             pool.refresh(wait_s=0.2)  # a job has ended: its runner is free in a moment
         if pool.settled:
+            self._change(pool, placement.regain(_served(pool, running), pool.free()))
             self._claim(pool, epoch)  # first: a claim whose answer was lost is given its runner, not taken back
             self._rescue(pool, epoch, running.values())
+            self._balance(pool, running)
         self._publish(pool, epoch)
+
+    def _balance(self, pool: Pool, running: Mapping[Lease, RunningJob]) -> None:
+        """Have running jobs make room for those that wait, or else take what is idle."""
+        queued = self._queue.waiting()
+        pool.want(sum(job.most for job in queued) + sum(entry.size.most for entry in running.values()))
+        waiting = [job.least for job in queued if job.least <= pool.capacity]  # the others wait for a larger cluster
+        jobs, free = _served(pool, running), pool.free()
+        if waiting:
+            self._change(pool, placement.give_up(jobs, len(free) + pool.returning, waiting))
+        else:
+            self._change(pool, placement.grow(jobs, free))
+
+    def _change(self, pool: Pool, changes: Iterable[placement.Change]) -> None:
+        for lease, slots in changes:
+            log.info("changing", job=lease.job_id, slots=len(slots))
+            pool.resize(lease, slots)
+            self._published = 0.0
 
     def _rescue(self, pool: Pool, epoch: int, running: Iterable[RunningJob]) -> None:
         """Take back the jobs whose runner is gone, or silent for longer than a lease."""
@@ -121,14 +144,25 @@ class Scheduler:
             self._start(pool, claimed, free)
 
     def _start(self, pool: Pool, claimed: ClaimedJob, free: list[Slot]) -> None:
-        log.info("starting", job=claimed.job.id, slots=claimed.slots, attempt=claimed.job.attempt)
-        pool.lend(Work(claimed.job, claimed.lease, free[: claimed.slots]))
+        slots = placement.first_slots(claimed.size, free)
+        log.info("starting", job=claimed.job.id, slots=len(slots), attempt=claimed.job.attempt)
+        pool.lend(Work(claimed.job, claimed.lease, slots))
         self._published = 0.0
 
     def _publish(self, pool: Pool, epoch: int) -> None:
         if time.monotonic() - self._published >= PUBLISH_S:
             self._queue.publish_cluster(epoch, pool.picture())
             self._published = time.monotonic()
+
+
+def _served(pool: Pool, running: Mapping[Lease, RunningJob]) -> list[Served]:
+    """The running jobs that can be changed now."""
+    serving = pool.serving().items()
+    return [
+        Served(lease, running[lease].size, runner.slots)
+        for lease, runner in serving
+        if lease in running and not runner.changing
+    ]
 
 
 def run(settings: Settings) -> None:

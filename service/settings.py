@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from service.errors import Misconfigured
@@ -29,6 +29,10 @@ class Settings(BaseSettings):
     api_keys_file: Path | None = None
     allowed_hosts: tuple[str, ...] = ()  # host names, beside loopback ones, that the API answers to
     kernels: Literal["portable", "native"] = "portable"
+    pool_min: int | None = Field(default=None, ge=0)  # workers kept warm in the whole cluster; None: one on each slot
+    pool_max: int | None = Field(default=None, ge=1)  # workers in the whole cluster at most; None: one on each slot
+    pool_idle_s: float = Field(default=60.0, ge=0)  # after so long of no use, a worker beyond pool_min is ended
+    max_growth_bytes: int = Field(default=1 << 29, gt=0)  # of an idle process of the pool since its start
     checkpoint_s: float = Field(default=5.0, ge=0)
     beat_s: float = Field(default=0.25, gt=0)
     lease_s: float = Field(default=10.0, gt=0)
@@ -38,6 +42,14 @@ class Settings(BaseSettings):
     max_job_bytes: int = Field(default_factory=lambda: physical_memory_bytes() // 2, gt=0)  # what one worker may need
     upload_time_limit_s: float = Field(default=300.0, gt=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @field_validator("pool_max")
+    @classmethod
+    def _at_least_pool_min(cls, given: int | None, beside: ValidationInfo) -> int | None:
+        least = beside.data.get("pool_min")
+        if given is not None and least is not None and given < least:
+            raise ValueError(f"it is less than DELTAQ_POOL_MIN, {least}")
+        return given
 
     @property
     def artifacts_url(self) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
+
+from workers.own_memory import own_bytes
 
 
 @dataclass(frozen=True)
@@ -14,11 +17,13 @@ class Place:
     host: str
     pid: int
     address: str = ""  # of a worker: where it serves gangs of its own node; empty where it cannot
+    grown_bytes: int = field(default=0, compare=False)  # since it was first asked where it is, before all work
 
     @classmethod
     def here(cls, address: str = "") -> Place:
         """The process that asks."""
-        return cls(socket.gethostname(), os.getpid(), address)
+        fresh = _fresh_bytes()
+        return cls(socket.gethostname(), os.getpid(), address, own_bytes() - fresh)
 
 
 @dataclass(frozen=True)
@@ -28,3 +33,9 @@ class Slot:
     name: str  # of the actor
     node: str  # Ray's id of it: what is local is told by that, never by a host's name
     address: str = ""  # as `Place.address`
+
+
+@cache
+def _fresh_bytes() -> int:
+    """What this process had when that was first asked."""
+    return own_bytes()

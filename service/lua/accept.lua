@@ -1,6 +1,7 @@
 #!lua
 -- Accept a job: its record, its indexes, its place in the queue, the use of its data set, its first event.
--- job, tenant, spec (JSON), dataset, sha256 (of its bytes), validation (a data set too, or none), priority, width and max_slots (slots it needs and can use),
+-- job, tenant, spec (JSON), dataset, sha256 (of its bytes), validation (a data set too, or none), priority,
+-- width and max_slots (slots it needs and can use), compute_s (of a step on one), size_bytes (of its parameters),
 -- tags (JSON list of `key` and `key=value`), warnings (JSON), at
 -- idempotency, request: digest of the tenant's key and of the request; both or neither
 -- Answers {created 0|1, fields}.
@@ -26,8 +27,8 @@ local job = {id = arg.job, key = key('job', arg.job), tenant = arg.tenant, seque
              priority = arg.priority, width = arg.width, dataset = arg.dataset, validation = arg.validation or ''}
 redis.call('HSET', job.key, 'id', arg.job, 'tenant', arg.tenant, 'status', 'queued', 'sequence', sequence,
            'attempt', 0, 'spec', arg.spec, 'dataset', arg.dataset, 'dataset_sha256', arg.sha256,
-           'priority', arg.priority, 'width', arg.width, 'max_slots', arg.max_slots, 'tags', arg.tags,
-           'warnings', arg.warnings, 'created_at', arg.at)
+           'priority', arg.priority, 'width', arg.width, 'max_slots', arg.max_slots,
+           'compute_s', arg.compute_s, 'size_bytes', arg.size_bytes, 'tags', arg.tags, 'warnings', arg.warnings, 'created_at', arg.at)
 redis.call('ZADD', key('jobs', arg.tenant), sequence, arg.job)
 redis.call('ZADD', key('jobs-by-status', arg.tenant, 'queued'), sequence, arg.job)
 for _, tag in ipairs(cjson.decode(arg.tags)) do redis.call('ZADD', key('jobs-by-tag', arg.tenant, tag), sequence, arg.job) end

@@ -21,10 +21,9 @@ if not best then return ok() end
 local job = find_job(best)
 if not may(job.status, 'running') then return refuse('illegal', job.id, 'claim', job.status, job.requested) end
 
-local slots = math.min(tonumber(redis.call('HGET', job.key, 'max_slots')), tonumber(arg.free))
 local token = whole(redis.call('INCR', key('token'))) .. '-' .. arg.random
 move(job, 'running', arg.at)
-redis.call('HSET', job.key, 'token', token, 'claim', arg.claim, 'slots', slots, 'beat', 0, 'epoch', arg.epoch)
+redis.call('HSET', job.key, 'token', token, 'claim', arg.claim, 'beat', 0, 'epoch', arg.epoch)
 redis.call('HSETNX', job.key, 'started_at', arg.at)
 redis.call('HINCRBY', job.key, 'attempt', 1)
 redis.call('SADD', key('running'), job.id)

@@ -139,7 +139,7 @@ end
 
 -- Take a job off running: the lease and every flag end here, and the token that ended it is kept for a repeat.
 local function leave_running(job, to, token, verb, at)
-  redis.call('HDEL', job.key, 'token', 'claim', 'slots', 'beat', 'epoch', 'requested')
+  redis.call('HDEL', job.key, 'token', 'claim', 'beat', 'epoch', 'requested')
   redis.call('HSET', job.key, 'ended_by', token, 'ended_verb', verb, 'ended_as', to)
   redis.call('SREM', key('running'), job.id)
   move(job, to, at)

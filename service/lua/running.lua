@@ -1,10 +1,12 @@
 #!lua flags=no-writes
--- Every running job with its lease.
--- Answers {{id, token, beat, slots, epoch, requested} …}.
+-- Every running job with its lease, and what slots it can use.
+-- Answers {{id, token, beat, epoch, requested, width, max_slots, compute_s, size_bytes} …}.
 
 local answer = {'ok'}
 for _, id in ipairs(redis.call('SMEMBERS', key('running'))) do
-  local lease = redis.call('HMGET', key('job', id), 'token', 'beat', 'slots', 'epoch', 'requested')
-  answer[#answer + 1] = {id, lease[1], lease[2], lease[3], lease[4], lease[5] or ''}
+  local found = redis.call('HMGET', key('job', id), 'token', 'beat', 'epoch', 'requested',
+                           'width', 'max_slots', 'compute_s', 'size_bytes')
+  answer[#answer + 1] = {id, found[1], found[2], found[3], found[4] or '', found[5], found[6],
+                         found[7] or '1', found[8] or '0'}
 end
 return answer

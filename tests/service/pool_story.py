@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from workers import kernels
 
@@ -20,11 +23,26 @@ if __name__ == "__main__":
 import psutil
 import ray
 
+from service.artifacts import Artifacts
+from service.builtin import install_builtins
+from service.dataset_records import DatasetRecords
 from service.errors import LeaseLost
+from service.job_records import Jobs
+from service.jobs import JobStatus, Lease
+from service.member import Member
+from service.model_records import ModelRecords
+from service.models import ModelStore
 from service.pool import Pool
-from service.scheduler import connect_ray
+from service.queue import Queue
+from service.ray_nodes import node_command
+from service.scheduler import Scheduler, connect_ray
 from service.settings import Settings
+from service.spec import JobSpec
+from service.store import Store
+from service.submission import Submission
 from workers.place import Place
+
+GROWN_BYTES = 1 << 26
 
 
 class OfAnotherVersion:
@@ -95,6 +113,37 @@ def story_of_a_pool(settings: Settings) -> None:
         assert second.workers[name].place != place
         if psutil.pid_exists(place.pid):
             os.kill(place.pid, signal.SIGCONT)
+    what_has_grown_is_replaced(settings)
+
+
+def what_has_grown_is_replaced(settings: Settings) -> None:
+    """A worker that serves may grow; one that serves nothing any more may not stay so."""
+    pool = Pool(settings.model_copy(update={"max_growth_bytes": GROWN_BYTES // 2}), epoch=3)
+    refreshed(pool, lambda: pool.settled and warm(pool, len(pool.workers)))
+    worker = next(iter(pool.workers.values()))
+    lease = Lease("job", "1-aa")
+    worker.serve(lease)
+    ray.get(worker.actor.__ray_call__.remote(grow))
+    for _ in range(3):
+        heard = worker.answered
+        refreshed(pool, partial(later, worker, heard))
+    assert worker.place is not None
+    assert worker.place.grown_bytes >= GROWN_BYTES
+    assert pool.workers[worker.name] is worker
+    worker.free()
+    refreshed(pool, lambda: pool.workers.get(worker.name) is not worker)
+    refreshed(pool, lambda: worker.name in names(pool))
+    assert pool.workers[worker.name].place != worker.place
+
+
+def later(worker: Member, than: float) -> bool:
+    """It has answered once more."""
+    return worker.answered > than
+
+
+def grow(worker: Any) -> None:
+    """Hold memory, as a leak would."""
+    worker.leaked = b"x" * GROWN_BYTES
 
 
 def story_of_a_fault(settings: Settings) -> None:
@@ -113,7 +162,100 @@ def story_of_a_fault(settings: Settings) -> None:
     assert tries <= 8, tries
 
 
-STORIES = {"pool": story_of_a_pool, "fault": story_of_a_fault}
+def story_of_its_size(settings: Settings) -> None:
+    """No more workers than are of use, within the bounds, and those that are of no use go after a while."""
+
+    def counts() -> tuple[int, int]:
+        return len(pool.workers), len(pool.runners)
+
+    pool = Pool(settings.model_copy(update={"pool_min": 0, "pool_idle_s": 0.2}), epoch=1)
+    pool.refresh()
+    assert (pool.capacity, *counts()) == (2, 0, 0)
+    pool.want(1)
+    refreshed(pool, lambda: warm(pool, 1))
+    assert counts() == (1, 1)
+    pool.want(5)
+    refreshed(pool, lambda: warm(pool, 2))
+    serving = pool.workers[pool.free()[0].name]
+    serving.serve(Lease("job", "1-aa"))
+    pool.want(0)
+    refreshed(pool, lambda: counts() == (1, 1))
+    assert list(pool.workers.values()) == [serving]
+    serving.free()
+    pool.want(2)
+    refreshed(pool, lambda: warm(pool, 2))
+
+    pool = Pool(settings.model_copy(update={"pool_max": 1}), epoch=2)
+    assert counts() == (2, 2)  # found again, and one too many
+    refreshed(pool, lambda: pool.settled and counts() == (1, 1) and warm(pool, 1))
+    assert pool.capacity == 1
+
+
+def story_of_nodes(settings: Settings) -> None:
+    """A node that joins is used; one that dies is survived, and its job goes on elsewhere to the same bits."""
+    store = Store(settings.redis_url or "")
+    artifacts, records = Artifacts(settings.artifacts_url), DatasetRecords(store)
+    jobs, models = Jobs(store), ModelStore(ModelRecords(store), artifacts)
+    submission = Submission(jobs, records, models, Queue(store), settings.max_job_bytes)
+    install_builtins(records, artifacts)
+    scheduler = Scheduler(settings.model_copy(update={"checkpoint_s": 0.1}), Queue(store))
+
+    def submit(epochs: int) -> str:
+        spec = {"dataset": "digits", "network": {"hidden": [8]}, "epochs": epochs, "seed": 5}
+        return submission.submit("ada", JobSpec.model_validate(spec)).id
+
+    def ticked(done: Callable[[], bool], timeout_s: float = 60) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not done():
+            assert time.monotonic() < deadline, [jobs.get("ada", job) for job in (*endless, victim, twin) if job]
+            scheduler.tick()
+
+    def pool() -> Pool:
+        assert scheduler.pool is not None
+        return scheduler.pool
+
+    def ended(job: str) -> bool:
+        return jobs.get("ada", job).status is JobStatus.SUCCEEDED
+
+    endless, victim, twin = [], "", ""
+    scheduler.tick()
+    ticked(lambda: warm(pool(), 2))
+    endless = [submit(10**6), submit(10**6)]
+    ticked(lambda: not pool().free())
+    node, raylet = start_node(settings.ray_address or "")
+    ticked(lambda: len(pool().free()) == 1)
+    victim = submit(400)
+    ticked(lambda: jobs.get("ada", victim).checkpoint is not None)
+    os.kill(raylet(), signal.SIGKILL)
+    node.wait(20)  # it ends with its raylet
+    ticked(lambda: jobs.get("ada", victim).status is JobStatus.QUEUED)
+    assert pool().capacity == 2
+    ticked(lambda: len(pool().workers) == len(pool().runners) == 2)
+    assert pool().picture()["problems"] == []
+    for job in endless:
+        jobs.request("ada", job, "cancel")
+    twin = submit(400)
+    ticked(lambda: ended(victim) and ended(twin))
+    disturbed, undisturbed = jobs.get("ada", victim), jobs.get("ada", twin)
+    assert (disturbed.attempt, undisturbed.attempt) == (2, 1)
+    assert disturbed.result is not None
+    assert undisturbed.result is not None
+    assert disturbed.result["weights_sha256"] == undisturbed.result["weights_sha256"]
+
+
+def start_node(ray_address: str) -> tuple[subprocess.Popen[bytes], Callable[[], int]]:
+    """A node of one slot, and what answers the process of its raylet once that is there."""
+    command = [*node_command(ray_address, 1), "--node-ip-address=127.0.0.1"]
+    node = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+
+    def raylet() -> int:
+        children = psutil.Process(node.pid).children(recursive=True)
+        return next(child.pid for child in children if child.name() == "raylet")
+
+    return node, raylet
+
+
+STORIES = {"pool": story_of_a_pool, "fault": story_of_a_fault, "size": story_of_its_size, "nodes": story_of_nodes}
 
 
 def main() -> None:

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 from service.builtin import make_builtin
-from service.gang_size import gang_size
+from service.gang_size import GangSize, gang_size
 from service.resolution import resolve
 from service.spec import JobSpec
 
 DIGITS = make_builtin("digits")[0]
+TINY: dict[str, Any] = {"network": {"hidden": []}, "batch_size": 32, "shards": 2}
 SMALL: dict[str, Any] = {"network": {"hidden": [128, 64]}, "batch_size": 256}
 LARGE: dict[str, Any] = {"network": {"hidden": [1024, 1024]}, "batch_size": "full"}
 
@@ -19,16 +20,24 @@ LARGE: dict[str, Any] = {"network": {"hidden": [1024, 1024]}, "batch_size": "ful
 @pytest.mark.parametrize(
     ("spec", "workers", "slots"),
     [
-        (SMALL, {}, 1),
-        (SMALL, {"min": 2}, 2),
-        (SMALL, {"min": 2, "max": 2}, 2),
-        ({**SMALL, "shards": 4}, {"min": 2, "max": 4}, 4),  # the exchange is paid for already
+        (TINY, {}, 1),
+        (TINY, {"min": 2}, 2),
+        (TINY, {"min": 2, "max": 2}, 2),
+        (SMALL, {}, 2),
+        ({**TINY, "shards": 4}, {"min": 2, "max": 4}, 4),  # the exchange is paid for already
         (LARGE, {}, 8),
         (LARGE, {"max": 3}, 3),
         (LARGE, {"max": 1}, 1),
-        ({**LARGE, "batch_size": 64}, {}, 1),
+        ({**LARGE, "batch_size": 2, "shards": 2}, {}, 1),
     ],
 )
 def test_workers_are_taken_where_they_pay(spec: dict[str, Any], workers: dict[str, int], slots: int) -> None:
     resolution = resolve(JobSpec.model_validate({"dataset": "digits", **spec, "workers": workers}), DIGITS)
-    assert gang_size(resolution) == slots
+    size = gang_size(resolution)
+    assert (size.least, size.most) == (workers.get("min", 1), slots)
+
+
+def test_other_nodes_are_worth_their_exchange_only_to_long_steps() -> None:
+    short, long = GangSize(1, 4, compute_s=2e-3, size_bytes=10**6), GangSize(1, 4, compute_s=0.2, size_bytes=10**6)
+    assert short.step_s(2) < short.step_s(1) < short.step_s(1, 1)
+    assert long.step_s(2, 2) < long.step_s(2) < long.step_s(1, 1)

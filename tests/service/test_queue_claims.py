@@ -8,8 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from service.errors import LeaseLost
+from service.gang_size import GangSize
 from service.jobs import JobStatus
 from service.lease_watch import LeaseWatch
+from service.queue import WaitingJob
+from service.spec import JobSpec
 from tests.service.rooms import Rooms
 
 
@@ -47,10 +50,22 @@ def test_age_and_priority_count_across_widths(rooms: Rooms) -> None:
     assert drain(rooms) == [urgent, *jobs]
 
 
-@pytest.mark.parametrize(("free", "granted"), [(2, 2), (3, 3), (8, 4)])
-def test_a_job_gets_what_it_can_use_of_what_is_free(rooms: Rooms, free: int, granted: int) -> None:
+def test_a_job_says_what_it_can_use_while_it_waits_when_it_is_claimed_and_while_it_runs(rooms: Rooms) -> None:
     rooms.accept(workers={"min": 2, "max": 4}, shards=8)
-    assert rooms.claim(free_slots=free).slots == granted
+    urgent = rooms.accept(workers={"min": 3}, shards=4, priority=1)
+    rooms.accept()
+    assert rooms.queue.waiting() == [WaitingJob(3, 4), WaitingJob(2, 4), WaitingJob(1, 1)]
+    assert rooms.queue.waiting(2) == [WaitingJob(3, 4), WaitingJob(2, 4)]
+    assert rooms.claim().size == GangSize(3, 4)
+    assert [(entry.lease.job_id, entry.size) for entry in rooms.queue.running()] == [(urgent.id, GangSize(3, 4))]
+
+
+def test_what_a_job_is_worth_is_kept_with_it(rooms: Rooms) -> None:
+    spec, worth = JobSpec(dataset=rooms.dataset.id), GangSize(1, 3, 0.1 + 0.2, 123456)
+    rooms.jobs.accept(rooms.tenant, spec, rooms.dataset, size=worth)
+    assert rooms.queue.waiting() == [WaitingJob(1, 3)]
+    assert rooms.claim().size == worth
+    assert [entry.size for entry in rooms.queue.running()] == [worth]
 
 
 def test_a_released_job_goes_back_to_its_own_place(rooms: Rooms) -> None:

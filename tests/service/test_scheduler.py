@@ -25,13 +25,25 @@ class Lent:
     """A runner that has a job."""
 
     work: Work
+    slots: list[Slot]
+    wanted: list[Slot] | None = None  # what it was asked for, and has not answered yet
+
+    @property
+    def changing(self) -> bool:
+        return self.wanted is not None
+
+    @property
+    def bound(self) -> set[Slot]:
+        return {*self.slots, *(self.wanted or ())}
 
 
 class Pool:
-    """Two workers and two runners, as the scheduler sees them."""
+    """Slots of one node, and as many runners, as the scheduler sees them."""
 
-    def __init__(self, settings: Settings, epoch: int) -> None:
+    def __init__(self, settings: Settings, epoch: int, capacity: int = 2) -> None:
         self.epoch = epoch
+        self.capacity = capacity
+        self.of_use = 0
         self.lent: dict[Lease, Lent] = {}
         self.killed: list[Lease] = []
         self.drained = False
@@ -41,14 +53,38 @@ class Pool:
         """Nothing dies by itself."""
 
     def free(self) -> list[Slot]:
-        busy = sum(len(one.work.slots) for one in self.lent.values())
-        return [Slot(f"worker-{number}", "n") for number in range(2)][busy:]
+        bound = {slot for one in self.lent.values() for slot in one.bound}
+        return [slot for slot in self.slots() if slot not in bound]
+
+    def slots(self) -> list[Slot]:
+        return [Slot(f"worker-{number}", "n") for number in range(self.capacity)]
+
+    @property
+    def returning(self) -> int:
+        return sum(len(set(one.slots) - set(one.wanted)) for one in self.lent.values() if one.wanted is not None)
+
+    def want(self, slots: int) -> None:
+        self.of_use = slots
+
+    def resize(self, lease: Lease, slots: list[Slot]) -> None:
+        one = self.lent[lease]
+        assert not one.changing
+        assert one.slots[0] == slots[0]
+        assert set(slots) <= {*self.free(), *one.slots}
+        one.wanted = slots
+
+    def answer(self) -> None:
+        """The runners have done what they were asked for."""
+        for one in self.lent.values():
+            if one.wanted is not None:
+                one.slots, one.wanted = one.wanted, None
 
     def serving(self) -> dict[Lease, Lent]:
         return dict(self.lent)
 
     def lend(self, work: Work) -> None:
-        self.lent[work.lease] = Lent(work)
+        assert set(work.slots) <= set(self.free())
+        self.lent[work.lease] = Lent(work, work.slots)
 
     def kill(self, member: Lent) -> None:
         self.killed.append(member.work.lease)
@@ -77,13 +113,17 @@ class LosesAnswers(Queue):
 class Bench:
     """A scheduler, its queue and the pool it made."""
 
-    def __init__(self, rooms: Rooms) -> None:
+    def __init__(
+        self, rooms: Rooms, settings: Settings = SETTINGS, capacity: int = 2, lent: dict[Lease, Lent] | None = None
+    ) -> None:
         self.queue = LosesAnswers(rooms.store)
         self.pools: list[Pool] = []
-        self.scheduler = Scheduler(SETTINGS, self.queue, self._make)  # type: ignore[arg-type]
+        self.capacity, self.found = capacity, lent or {}
+        self.scheduler = Scheduler(settings, self.queue, self._make)  # type: ignore[arg-type]
 
     def _make(self, settings: Settings, epoch: int) -> Pool:
-        self.pools.append(Pool(settings, epoch))
+        self.pools.append(Pool(settings, epoch, self.capacity))
+        self.pools[-1].lent.update(self.found)
         return self.pools[-1]
 
     @property
@@ -92,6 +132,15 @@ class Bench:
 
     def lent_jobs(self) -> list[str]:
         return [lease.job_id for lease in self.pool.lent]
+
+    def counts(self) -> dict[str, int]:
+        """The slots of each running job."""
+        return {lease.job_id: len(one.slots) for lease, one in self.pool.lent.items()}
+
+    def tick(self) -> None:
+        """A tick that need not wait, and what runners answer to it."""
+        self.scheduler.tick()
+        self.pool.answer()
 
 
 @pytest.fixture
@@ -179,3 +228,99 @@ def test_one_leads_and_the_other_waits(rooms: Rooms, bench: Bench) -> None:
     rooms.accept()
     bench.scheduler.tick()
     assert bench.lent_jobs() == []
+
+
+ELASTIC: dict[str, Any] = {"workers": {"min": 1, "max": 4}, "shards": 4}
+
+
+def four_slots(rooms: Rooms, lent: dict[Lease, Lent] | None = None) -> Bench:
+    """A leader of four slots, and what it finds running."""
+    bench = Bench(rooms, Settings(lease_s=60), 4, lent)
+    bench.scheduler.tick()
+    return bench
+
+
+def end(rooms: Rooms, bench: Bench, job_id: str) -> None:
+    """A job succeeds, and its runner is free."""
+    lease = next(lease for lease in bench.pool.lent if lease.job_id == job_id)
+    rooms.succeed(lease)
+    del bench.pool.lent[lease]
+
+
+def test_a_job_grows_when_others_end_and_gives_up_what_lets_another_start(rooms: Rooms) -> None:
+    bench = four_slots(rooms)
+    narrow, elastic = rooms.accept().id, rooms.accept(**ELASTIC).id
+    bench.tick()
+    assert bench.counts() == {narrow: 1, elastic: 3}
+    end(rooms, bench, narrow)
+    bench.tick()
+    assert bench.counts() == {elastic: 4}
+    first, second = rooms.accept().id, rooms.accept(workers={"min": 2}, shards=2).id
+    bench.tick()  # asked for three, it has answered
+    assert bench.counts() == {elastic: 1}
+    bench.tick()
+    assert bench.counts() == {elastic: 1, first: 1, second: 2}
+    end(rooms, bench, second)
+    bench.tick()
+    assert bench.counts() == {elastic: 3, first: 1}
+
+
+def test_a_slot_is_not_given_to_another_job_before_its_job_does_without(rooms: Rooms) -> None:
+    bench = four_slots(rooms)
+    elastic = rooms.accept(**ELASTIC).id
+    bench.tick()
+    other = rooms.accept().id
+    for _ in range(3):
+        bench.scheduler.tick()
+        assert bench.lent_jobs() == [elastic]
+        assert bench.pool.returning == 1
+    bench.pool.answer()
+    bench.scheduler.tick()
+    assert bench.lent_jobs() == [elastic, other]
+
+
+def test_nobody_grows_while_somebody_waits_who_could_ever_start(rooms: Rooms) -> None:
+    bench = four_slots(rooms)
+    narrow, elastic = rooms.accept().id, rooms.accept(**ELASTIC).id
+    bench.tick()
+    wide = rooms.accept(workers={"min": 4}, shards=4).id  # waits for all to end: there is nothing to give up for it
+    end(rooms, bench, narrow)
+    bench.tick()
+    assert bench.counts() == {elastic: 3}
+    rooms.jobs.request(rooms.tenant, wide, "cancel")
+    rooms.accept(workers={"min": 5}, shards=8)  # there is no room for it anyway
+    bench.tick()
+    assert bench.counts() == {elastic: 4}
+
+
+def test_a_job_that_lost_workers_gets_its_least_back_before_others_start(rooms: Rooms) -> None:
+    bench = four_slots(rooms)
+    pair, single = rooms.accept(workers={"min": 2}, shards=2).id, rooms.accept(workers={"min": 2}, shards=2).id
+    bench.tick()
+    (one, _) = bench.pool.lent.values()
+    one.slots = one.slots[:1]  # the other worker died
+    waiting = rooms.accept().id
+    bench.tick()
+    assert bench.counts() == {pair: 2, single: 2}
+    assert rooms.status(waiting) is JobStatus.QUEUED
+
+
+def test_a_later_leader_changes_jobs_by_what_serves_them(rooms: Rooms) -> None:
+    before = four_slots(rooms)
+    elastic = rooms.accept(**ELASTIC).id
+    before.tick()
+    before.scheduler.stop()
+    after = four_slots(rooms, before.pool.lent)
+    other = rooms.accept().id
+    after.tick()
+    after.tick()
+    assert after.counts() == {elastic: 3, other: 1}
+
+
+def test_the_pool_is_told_what_could_be_of_use(rooms: Rooms) -> None:
+    bench = four_slots(rooms)
+    assert bench.pool.of_use == 0
+    rooms.accept(**ELASTIC), rooms.accept(workers={"min": 3}, shards=3)
+    bench.tick()
+    bench.tick()
+    assert bench.pool.of_use == 7
