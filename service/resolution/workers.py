@@ -59,12 +59,9 @@ def resolve_workers(given: WorkersSpec, shards: int) -> tuple[WorkersSpec, str |
     Raises: InvalidSpec.
     """
     if given.min > shards:
-        refuse(
-            "/workers/min",
-            given.min,
-            f"a mini-batch has {shards} shard(s), each the work of one worker",
-            f"1 to {shards}, or as many shards: by shards, or by a larger batch_size ({ROWS_PER_SHARD} rows a shard)",
-        )
+        detail = f"a mini-batch has {shards} shard(s), each the work of one worker"
+        more = f"as many shards: by shards, or by a larger batch_size ({ROWS_PER_SHARD} rows a shard)"
+        refuse("/workers/min", given.min, detail, f"{'1' if shards == 1 else f'1 to {shards}'}, or {more}")
     if given.max is None:
         return given.model_copy(update={"max": shards}), None
     if given.max < given.min:

@@ -366,7 +366,7 @@ class TestShards:
     def test_workers_fit_the_shards(self) -> None:
         pointer, words, _ = refused("digits", workers={"min": 2})
         assert pointer == "/workers/min"
-        assert "allowed: 1 to 1, or as many shards: by shards, or by a larger batch_size (128 rows a shard)" in words
+        assert "allowed: 1, or as many shards: by shards, or by a larger batch_size (128 rows a shard)" in words
         for way_out in ({"shards": 2}, {"batch_size": 256}):
             assert resolved("digits", workers={"min": 2}, **way_out).spec.workers.min == 2
         assert refused("digits", shards=4, workers={"min": 3, "max": 2})[0] == "/workers/max"
