@@ -111,6 +111,16 @@ def test_values_are_shown_as_people_read_them(value: Any, text: str) -> None:
     assert shown(value) == text
 
 
+def test_a_warning_is_said_once_and_not_as_pythons(command: Command, points: str) -> None:
+    spec = json.dumps({**SPEC, "early_stopping": {"metric": "train_loss", "patience": 3}})
+    code, out, err = command.run("submit", "-", stdin=spec)
+    assert (code, out.startswith("job-")) == (0, True)
+    assert err.splitlines() == [
+        "deltaq: warning: early_stopping.patience is 3, and the job has 3 epoch(s): it does not end early;"
+        " the best epoch's weights are kept all the same"
+    ]
+
+
 def test_a_long_table_is_written_whole(capsys: pytest.CaptureFixture[str]) -> None:
     table(("row", "half"), ((number, number / 2) for number in range(2_500)))
     head, *rows = capsys.readouterr().out.splitlines()
