@@ -1,0 +1,48 @@
+"""A running job makes room for another and takes it back, without a restart and with the bits of an undisturbed run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.integration.live import LiveService, until
+
+pytestmark = pytest.mark.timeout(240)
+
+WIDE: dict[str, Any] = {
+    "dataset": "digits",
+    "network": {"hidden": [48, 32], "dropout": 0.1, "normalization": "batch"},
+    "batch_size": 256,
+    "shards": 4,
+    "epochs": 400,
+    "optimizer": {"name": "adam"},
+    "workers": {"min": 1, "max": 2},
+}
+NARROW: dict[str, Any] = {"dataset": "digits", "network": {"hidden": [16]}, "epochs": 40, "seed": 3}
+
+
+def served(live: LiveService, wanted: dict[str, int]) -> None:
+    """Wait until so many workers serve each job."""
+
+    def so() -> bool:
+        jobs = [worker["job"] for worker in live.call("GET", "/v1/cluster").json()["workers"]]
+        return all(jobs.count(job) == count for job, count in wanted.items())
+
+    until(so, 30.0, f"workers by job: {wanted}")
+
+
+def test_a_job_shrinks_for_another_and_grows_again_with_the_same_bits(live: LiveService) -> None:
+    alone = live.finish(live.submit({**WIDE, "workers": {"min": 1, "max": 1}}))["result"]
+    narrow_alone = live.finish(live.submit(NARROW))["result"]
+    wide = live.submit(WIDE)
+    live.reach(wide, 1)
+    served(live, {wide: 2})
+    narrow = live.submit(NARROW)
+    assert live.finish(narrow)["result"]["weights_sha256"] == narrow_alone["weights_sha256"]  # on what wide gave up
+    assert live.job(wide)["status"] == "running"
+    served(live, {wide: 2, narrow: 0})
+    job = live.finish(wide)
+    assert job["result"]["weights_sha256"] == alone["weights_sha256"]
+    assert (job["attempt"], job["result"]["workers_used"], alone["workers_used"]) == (1, 2, 1)
+    assert [row["epoch"] for row in live.metrics(wide)] == list(range(1, WIDE["epochs"] + 1))
