@@ -24,6 +24,7 @@ from service.settings import Settings
 from service.store import Store
 from service.work import Connect, Equipment, Work
 from workers import kernels
+from workers.own_memory import give_back
 from workers.place import Place, Slot
 
 log = structlog.get_logger()
@@ -67,6 +68,7 @@ class Runner:
             log.warning("lease lost", job=work.job.id, detail=lost.detail)
         finally:
             self._requests.end()
+            give_back()
             with self._changed:
                 self._work = None
                 self._changed.notify_all()

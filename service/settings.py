@@ -32,7 +32,7 @@ class Settings(BaseSettings):
     pool_min: int | None = Field(default=None, ge=0)  # workers kept warm in the whole cluster; None: one on each slot
     pool_max: int | None = Field(default=None, ge=1)  # workers in the whole cluster at most; None: one on each slot
     pool_idle_s: float = Field(default=60.0, ge=0)  # after so long of no use, a worker beyond pool_min is ended
-    max_growth_bytes: int = Field(default=1 << 29, gt=0)  # of an idle process of the pool since its start
+    max_growth_bytes: int = Field(default=1 << 28, gt=0)  # of an idle process of the pool since its start
     checkpoint_s: float = Field(default=5.0, ge=0)
     beat_s: float = Field(default=0.25, gt=0)
     lease_s: float = Field(default=10.0, gt=0)
