@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from service.resolution import Resolution
 from service.spec import JobSpec
 
-# Measured on two cores (AMD Zen 4): an exchange in shared memory, and one by Ray's messages between two nodes.
-NEAR_S, NEAR_S_PER_BYTE = 5e-5, 1.6e-10
+# Measured on two cores (AMD Zen 4): what a second worker costs a step, in shared memory (`benchmarks/exchange.py`, with
+# all that one process does alone) and by Ray's messages between two nodes.
+NEAR_S, NEAR_S_PER_BYTE = 3e-4, 3e-10
 FAR_S, FAR_S_PER_BYTE = 5e-3, 1.1e-8
 # One core: products of matrices, and everything that is done once for each activation.
-FLOPS_PER_S = 60e9
-ELEMENT_S = 4e-9
+FLOPS_PER_S = 100e9
+ELEMENT_S = 1.5e-9
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from service.spec import JobSpec
 
 DIGITS = make_builtin("digits")[0]
 TINY: dict[str, Any] = {"network": {"hidden": []}, "batch_size": 32, "shards": 2}
-SMALL: dict[str, Any] = {"network": {"hidden": [128, 64]}, "batch_size": 256}
+SMALL: dict[str, Any] = {"network": {"hidden": [256, 128]}, "batch_size": 512, "shards": 2}
 LARGE: dict[str, Any] = {"network": {"hidden": [1024, 1024]}, "batch_size": "full"}
 
 
