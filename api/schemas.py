@@ -301,6 +301,7 @@ class Cluster(Answer):
     """The cluster as the scheduler last saw it."""
 
     nodes: list[dict[str, Any]]
+    slots: int = Field(description="How many workers there may be")
     workers: list[dict[str, Any]]
     runners: list[dict[str, Any]]
     problems: list[str] = Field(description="What could not be started, and why; it is tried again")

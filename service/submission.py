@@ -70,9 +70,8 @@ class Submission:
 
     def _waits_for_slots(self, spec: JobSpec) -> list[str]:
         """A warning where the cluster has never room for the job as it is now."""
-        cluster = self._queue.cluster()
-        slots = sum(node["slots"] for node in cluster["nodes"]) if cluster else 0
-        if not cluster or spec.workers.min <= slots:
+        slots = (self._queue.cluster() or {}).get("slots")
+        if slots is None or spec.workers.min <= slots:
             return []
         return [f"workers.min is {spec.workers.min} and the cluster has {slots} slots: the job waits until it has more"]
 

@@ -26,6 +26,7 @@ def show(services: The, tenant: Tenant) -> Response:
     return JSONAnswer(
         {
             "nodes": picture.get("nodes", []),
+            "slots": picture.get("slots", 0),
             "workers": [worker_json(worker, visible) for worker in picture.get("workers", [])],
             "runners": [worker_json(runner, visible) for runner in picture.get("runners", [])],
             "problems": picture.get("problems", []),

@@ -45,7 +45,9 @@ def cluster(context: typer.Context, as_json: AsJson = False) -> None:
     if as_json:
         console.json(picture)
         return
-    console.facts({"queue depth": picture.get("queue_depth"), "seen s ago": picture.get("age_s")})
+    console.facts(
+        {"slots": picture.get("slots"), "queue depth": picture.get("queue_depth"), "seen s ago": picture.get("age_s")}
+    )
     for name in ("nodes", "workers", "runners"):
         rows = picture.get(name) or []
         head = list(dict.fromkeys(field for row in rows for field in row))

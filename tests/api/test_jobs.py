@@ -211,7 +211,7 @@ def test_a_job_wider_than_the_cluster_says_that_it_waits(
     assert client.post("/v1/jobs", json=spec).json()["warnings"] == []  # nothing is known of a cluster
     epoch = services.queue.lead("leader", 5.0)
     assert epoch is not None
-    services.queue.publish_cluster(epoch, {"nodes": [{"slots": 2}, {"slots": 3}]})
+    services.queue.publish_cluster(epoch, {"slots": 5})
     (warning,) = client.post("/v1/jobs", json=spec).json()["warnings"]
     assert "workers.min is 8 and the cluster has 5 slots" in warning
     assert client.post("/v1/jobs", json={**spec, "workers": {"min": 5}}).json()["warnings"] == []

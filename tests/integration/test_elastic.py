@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.live import LiveService, until
+from tests.integration.live import LiveService, running, until
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -46,3 +47,36 @@ def test_a_job_shrinks_for_another_and_grows_again_with_the_same_bits(live: Live
     assert job["result"]["weights_sha256"] == alone["weights_sha256"]
     assert (job["attempt"], job["result"]["workers_used"], alone["workers_used"]) == (1, 2, 1)
     assert [row["epoch"] for row in live.metrics(wide)] == list(range(1, WIDE["epochs"] + 1))
+
+
+def served_by(live: LiveService, job: str) -> list[int]:
+    """The processes of the workers that serve a job."""
+    return [
+        worker["pid"]
+        for worker in live.call("GET", "/v1/cluster").json()["workers"]
+        if worker["job"] == job and worker["pid"]
+    ]
+
+
+def computes(pid: int) -> bool:
+    """Whether it reads the weights of some job."""
+    return running(pid) and "memfd:deltaq-weights" in Path(f"/proc/{pid}/maps").read_text()
+
+
+def test_a_job_gets_new_workers_for_dead_ones_and_obeys_a_new_scheduler(live: LiveService) -> None:
+    job = live.submit({**WIDE, "epochs": 10**6})
+    live.reach(job, 1)
+    first = until(lambda: pids if any(map(computes, pids := served_by(live, job))) else None, 30.0, "two workers")
+    assert len(first) == 2
+    for pid in first:  # on one of the slots the runner computes itself
+        live.kill(pid)
+    step = live.job(job)["progress"]["step"]
+    until(
+        lambda: any(map(computes, set(served_by(live, job)) - set(first))), 60.0, "a worker that was not there before"
+    )
+    live.reach(job, step + 1)
+    live.kill(live.part("-m service scheduler"))
+    live.finish(live.submit(NARROW))  # on what the next one had the job give up
+    assert live.job(job)["attempt"] == 1
+    live.call("POST", f"/v1/jobs/{job}/cancel")
+    live.finish(job, "cancelled")

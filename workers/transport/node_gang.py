@@ -68,11 +68,13 @@ class NodeGang:
 
     def change(self, slots: Sequence[Slot]) -> None:
         """Be these slots from now on, the first of them this process's own; who is new joins when it is ready."""
-        wanted = {slot.name: slot for slot in slots[1:]}
+        wanted = list(slots[1:])
         for peer in [*self._joining, *self._ready]:
-            if wanted.pop(peer.slot.name, None) is None:
+            if peer.slot in wanted:
+                wanted.remove(peer.slot)
+            else:  # a worker that took a dead one's place has its name, and serves at an address of its own
                 self._leave(peer)
-        for slot in wanted.values():
+        for slot in wanted:
             try:
                 self._joining[Peer(slot, self._hello, self._block, self._layout)] = time.monotonic()
             except PeerLost as lost:

@@ -100,9 +100,9 @@ class RayNodes:
 
     def change(self, nodes: Sequence[Sequence[Slot]]) -> None:
         """Be these from now on, each a list of slots whose first one leads."""
-        wanted = {slots[0].name: list(slots) for slots in nodes}
+        wanted = {slots[0]: list(slots) for slots in nodes}
         for node in list(self._nodes):
-            slots = wanted.pop(node.slots[0].name, None)
+            slots = wanted.pop(node.slots[0], None)
             if slots is None:
                 self._nodes.remove(node)
                 node.dismiss()
