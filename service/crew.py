@@ -88,7 +88,7 @@ class Crew:
         if members.get(member.name) is not member:
             return
         log.warning("actor ended", actor=member.name, reason=reason)
-        if member.place is None:  # it never stood: do not start it again at once
+        if member.place is None and member.node in self._slots:  # it never stood: do not start it again at once
             self._backoffs.setdefault(member.name, Backoff(reason)).fail(reason)
         del members[member.name]
         self._gone(member)
