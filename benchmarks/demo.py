@@ -24,8 +24,8 @@ from pathlib import Path
 from benchmarks.machine import cpu_name
 from benchmarks.service import running_service
 from service import processes
-from service.embedded.deployment import LOOPBACK, free_port
-from service.ray_nodes import LOOPBACK_ENVIRONMENT, head_command
+from service.embedded.deployment import free_port
+from service.ray_nodes import LOOPBACK, LOOPBACK_ENVIRONMENT, head_command
 
 ROOT = Path(__file__).resolve().parent.parent
 STAGES = ("setting up the environment", "starting the service", "waiting in the queue", "training")
@@ -105,7 +105,7 @@ def start_ray() -> float:
     port, pipe, begun = free_port(LOOPBACK), subprocess.PIPE, time.perf_counter()
     environment = {**os.environ, **LOOPBACK_ENVIRONMENT}
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        head = head_command(2, port=port, loopback=True, temp_dir=folder)
+        head = head_command(2, port=port, node_ip=LOOPBACK, temp_dir=folder)
         driver = [sys.executable, "-c", DRIVER, f"{LOOPBACK}:{port}"]
         subprocess.Popen(head, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         with subprocess.Popen(driver, env=environment, stdin=pipe, stdout=pipe, text=True) as attached:

@@ -16,11 +16,10 @@ from pathlib import Path
 from service.embedded.plan import DRAIN_S, Part, Plan
 from service.errors import Misconfigured
 from service.private_files import write_private
-from service.ray_nodes import LOOPBACK_ENVIRONMENT
+from service.ray_nodes import LOOPBACK, LOOPBACK_ENVIRONMENT
 from service.redis_server import RedisServer
 from service.settings import Settings
 
-LOOPBACK = "127.0.0.1"
 LOOPBACK_NAMES = ("localhost", LOOPBACK, "::1")
 
 
@@ -52,7 +51,7 @@ def deploy(settings: Settings, runtime_dir: Path) -> Deployment:
     if ray_address is None:
         port, folder, token = free_port(LOOPBACK), runtime_dir / "ray", str(runtime_dir / "ray-token")
         write_private(Path(token), secrets.token_hex(32))  # by which Ray knows its own
-        head = ("--loopback", f"--port={port}", f"--temp-dir={folder}", f"--slots={settings.workers}")
+        head = (f"--node-ip={LOOPBACK}", f"--port={port}", f"--temp-dir={folder}", f"--slots={settings.workers}")
         parts.append(Part("ray-head", (*python, "service", "ray-head", *head)))
         ray_address = f"{LOOPBACK}:{port}"
         environment = {**LOOPBACK_ENVIRONMENT, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": token}

@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from service.embedded.deployment import free_port
-from service.ray_nodes import LOOPBACK_ENVIRONMENT, head_command
+from service.ray_nodes import LOOPBACK, LOOPBACK_ENVIRONMENT, head_command
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -27,7 +27,7 @@ def ray_address(runtime_dir: Path, tmp_path: Path) -> Iterator[str]:
     """A real Ray head of two slots, on loopback."""
     port = free_port("127.0.0.1")
     folder = runtime_dir / f"ray-{port}"
-    command = head_command(2, port=port, loopback=True, temp_dir=str(folder))
+    command = head_command(2, port=port, node_ip=LOOPBACK, temp_dir=str(folder))
     with (tmp_path / "ray.log").open("wb") as output:
         process = subprocess.Popen(command, env=ENVIRONMENT | HEALTH_CHECKS, stdout=output, stderr=output)
     yield f"127.0.0.1:{port}"
