@@ -21,10 +21,10 @@ LOOPBACK_ENVIRONMENT = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_GRACEFUL_
 
 # How a head of several nodes finds out that one of them is dead or cut off. A step that waits for an answer from there,
 # and a job whose runner was there, stand still until then. Ray's own pace (each 3 s, 10 s for an answer, 5 times) takes
-# 14 s for a raylet that was killed and more than a minute for one whose link is cut; this takes 2 and 6. It must not be
-# much less: a raylet that was only stopped for a while, by a full machine or while its virtual machine moves, is ended
-# with all its actors. It must be less than a lease (DELTAQ_LEASE_S, 10 s), so that what is gone is known to be gone
-# before its jobs are taken for silent. A head by itself keeps Ray's pace: when its raylet dies, it ends anyway.
+# 15 s for a raylet that was killed and 65 s for one whose link is cut; this takes 3 and 7. It must not be much less: a
+# raylet that was only stopped for a while, by a full machine or while its virtual machine moves, is ended with all its
+# actors. It must be less than a lease (DELTAQ_LEASE_S, 10 s), so that what is gone is known to be gone before its jobs
+# are taken for silent. A head on loopback keeps Ray's pace: it has no other node, and ends with its raylet.
 HEALTH_CHECKS = {
     "RAY_health_check_period_ms": "500",
     "RAY_health_check_timeout_ms": "1000",
