@@ -20,15 +20,14 @@ from workers.mlp.sums import BatchSums
 from workers.transport.shared_memory import Bytes
 
 
-def weights_size(architecture: Architecture, versions: int) -> int:
-    """How many bytes so many versions of the weights take."""
-    return versions * _padded(flat_size(architecture) * architecture.dtype.itemsize)
+def weights_size(architecture: Architecture) -> int:
+    """How many bytes the weights take."""
+    return _padded(flat_size(architecture) * architecture.dtype.itemsize)
 
 
-def weights_in(memory: Bytes, architecture: Architecture, versions: int) -> list[Parameters]:
-    """Each version of the weights, as a view."""
-    each = weights_size(architecture, 1)
-    return [_parameters(memory, architecture, number * each) for number in range(versions)]
+def weights_in(memory: Bytes, architecture: Architecture) -> Parameters:
+    """The weights, as views."""
+    return _parameters(memory, architecture, 0)
 
 
 class AnswerLayout:
@@ -44,7 +43,7 @@ class AnswerLayout:
         self.sums = _sums_dtype(architecture)
         self.records = max(shards, block_count(self.most_rows))
         self.gradients_from = _padded(self.records * self.sums.itemsize)
-        self.gradient_bytes = weights_size(architecture, 1)
+        self.gradient_bytes = weights_size(architecture)
         self.outputs_from = self.gradients_from + shards * self.gradient_bytes
         self.size = self.outputs_from + self.most_rows * architecture.outputs * architecture.dtype.itemsize
 

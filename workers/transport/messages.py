@@ -20,7 +20,7 @@ LARGEST = 1 << 17  # bytes of a packet; a socket's buffer takes more
 
 READY, REFUSED, DONE, FAILED = range(4)  # the first byte of what a worker says
 
-_ORDER = struct.Struct("<QIBQQ?")
+_ORDER = struct.Struct("<QBQQ?")
 _RUN = struct.Struct("<III")
 _DONE = struct.Struct("<BQd")
 _CREDENTIALS = struct.Struct("3i")
@@ -34,7 +34,6 @@ class Hello:
     token: str
     assignment: Assignment
     fingerprint: dict[str, str]
-    versions: int  # of the weights, in their block
 
 
 class Run(NamedTuple):
@@ -46,30 +45,29 @@ class Run(NamedTuple):
 
 
 class Order(NamedTuple):
-    """What a worker is to compute: a step's subtrees, or blocks of a part; with which version of the weights."""
+    """What a worker is to compute with the weights as they are now: a step's subtrees, or blocks of a part."""
 
     serial: int
-    version: int
     part: Part | None  # None: a step
     step: Step
     runs: tuple[Run, ...]
 
     def packed(self) -> bytes:
         """The packet."""
-        head = _ORDER.pack(self.serial, self.version, _PARTS.index(self.part), *self.step)
+        head = _ORDER.pack(self.serial, _PARTS.index(self.part), *self.step)
         return head + b"".join(_RUN.pack(*run) for run in self.runs)
 
     @classmethod
     def unpacked(cls, packet: bytes) -> Order:
         """An order from its packet."""
-        serial, version, part, *step = _ORDER.unpack_from(packet)
+        serial, part, *step = _ORDER.unpack_from(packet)
         runs = tuple(Run(*found) for found in _RUN.iter_unpack(packet[_ORDER.size :]))
-        return cls(serial, version, _PARTS[part], Step(*step), runs)
+        return cls(serial, _PARTS[part], Step(*step), runs)
 
 
-def send_hello(connection: socket.socket, hello: Hello, weights: int) -> None:
+def send_hello(connection: socket.socket, hello: Hello, block: int) -> None:
     """Say hello, and hand over the weights' block."""
-    socket.send_fds(connection, [pickle.dumps(hello)], [weights])
+    socket.send_fds(connection, [pickle.dumps(hello)], [block])
 
 
 def read_hello(connection: socket.socket) -> tuple[Hello, int]:

@@ -1,6 +1,6 @@
 """The slots of one node that serve a job: this process computes on the first of them itself, the others are told.
 
-All of them read the weights in one block of shared memory, and each writes what it computes into a block of its own.
+All of them read the weights in shared memory, and each writes what it computes into a block of its own.
 Who dies, or is silent for much too long, is left behind within the step: what it owed is computed by the rest, and
 since the fixed tree is over the numbers of shards, the bits do not show who computed what. Knows no other nodes.
 """
@@ -24,7 +24,7 @@ from workers.place import Slot
 from workers.shard_computer import Assignment, ShardComputer
 from workers.transport import shared_memory
 from workers.transport.blocks import AnswerLayout, weights_in, weights_size
-from workers.transport.messages import Hello, Order
+from workers.transport.messages import Hello, Order, Run
 from workers.transport.peer import Peer, PeerLost
 from workers.transport.tasks import EvaluateBlocks, SumGradients, Task
 
@@ -43,20 +43,27 @@ class Asked(NamedTuple):
 
 
 class NodeGang:
-    """Computes any shards of a step and any blocks of a part, with the weights in `weights`."""
+    """Computes any shards of a step and any blocks of a part, with the weights in `weights`.
+
+    Where the workers are to be `apart`, each reads a copy of its own: the weights as they were when it was told.
+    """
 
     def __init__(
-        self, slots: Sequence[Slot], token: str, assignment: Assignment, fingerprint: dict[str, str], versions: int = 1
+        self,
+        slots: Sequence[Slot],
+        token: str,
+        assignment: Assignment,
+        fingerprint: dict[str, str],
+        *,
+        apart: bool = False,
     ) -> None:
-        architecture = assignment.architecture
         self.computer = ShardComputer(assignment)
-        self._hello = Hello(token, assignment, fingerprint, versions)
-        self._layout = AnswerLayout(architecture, assignment.shards, self.computer.rows_by_part)
-        self._block, memory = shared_memory.create("deltaq-weights", weights_size(architecture, versions), sealed=True)
-        self.versions = weights_in(memory, architecture, versions)
-        self.weights = self.versions[0]
+        self._hello = Hello(token, assignment, fingerprint)
+        self._layout = AnswerLayout(assignment.architecture, assignment.shards, self.computer.rows_by_part)
+        self._apart = apart
+        self._block, self.weights = self._new_weights()
         self._joining: dict[Peer, float] = {}
-        self._ready: list[Peer] = []
+        self.ready: list[Peer] = []  # those that compute when they are told
         self._own: list[Parameters] = []
         self._serial = 0
         self.change(slots)
@@ -64,21 +71,18 @@ class NodeGang:
     @property
     def workers(self) -> int:
         """How many compute, this process among them."""
-        return 1 + len(self._ready)
+        return 1 + len(self.ready)
 
     def change(self, slots: Sequence[Slot]) -> None:
         """Be these slots from now on, the first of them this process's own; who is new joins when it is ready."""
         wanted = list(slots[1:])
-        for peer in [*self._joining, *self._ready]:
+        for peer in [*self._joining, *self.ready]:
             if peer.slot in wanted:
                 wanted.remove(peer.slot)
             else:  # a worker that took a dead one's place has its name, and serves at an address of its own
                 self._leave(peer)
         for slot in wanted:
-            try:
-                self._joining[Peer(slot, self._hello, self._block, self._layout)] = time.monotonic()
-            except PeerLost as lost:
-                log.warning("a worker is left out", reason=str(lost))
+            self._join(slot)
 
     def admit(self, wait_s: float = 0.0) -> None:
         """Take in those that are ready by now, or within so many seconds."""
@@ -113,31 +117,73 @@ class NodeGang:
         while units:
             mine, *theirs = shares(units, [1] * self.workers)
             owed: list[int] = []
-            asked = [self._tell(peer, task, share) for peer, share in zip(self._ready[:], theirs, strict=True) if share]
+            asked = [
+                self.tell(peer, share, task.part, task.step, task.runs(peer, share))
+                for peer, share in zip(self.ready[:], theirs, strict=True)
+                if share
+            ]
             started = time.perf_counter()
             task.compute(mine)
-            for one, answered in self._answers(asked, task.part, time.perf_counter() - started):
+            for one, answered in self._answers(asked, time.perf_counter() - started):
                 if answered and one.peer.answers is not None:
                     task.take(one.peer.answers, one.order.runs)
                 else:
                     owed.extend(one.units)
             units = sorted(owed)
 
+    def tell(self, peer: Peer, units: Sequence[int], part: Part | None, step: Step, runs: tuple[Run, ...]) -> Asked:
+        """Have a worker compute these units, which are these runs, with the weights as they are now."""
+        if self._apart:
+            peer.weights.flat[...] = self.weights.flat
+        self._serial += 1
+        order = Order(self._serial, part, step, runs)
+        peer.tell(order)
+        return Asked(peer, units, order)
+
+    def hear(self, one: Asked) -> bool:
+        """Whether a worker that has said something has answered; it is lost where it has not."""
+        try:
+            serial, took_s = one.peer.hear()
+        except PeerLost as lost:
+            self._lose(one.peer, str(lost))
+            return False
+        assert serial == one.order.serial, "a worker answers its orders one by one"
+        one.peer.patience.learn(one.order.part, len(one.units), took_s)
+        return True
+
+    def end_if_silent(self, one: Asked, waited_s: float, like_s: float) -> bool:
+        """Whether a worker has said nothing for much too long: it is ended, and lost. Units: `like_s` as `Patience`."""
+        if waited_s < one.peer.patience.seconds(one.order.part, len(one.units), like_s):
+            return False
+        one.peer.kill()
+        self._lose(one.peer, f"{one.peer.slot.name} was silent for {waited_s:g} s and was ended")
+        return True
+
     def close(self) -> None:
         """Let all go."""
-        for peer in [*self._joining, *self._ready]:
+        for peer in [*self._joining, *self.ready]:
             self._leave(peer)
         if self._block >= 0:
             os.close(self._block)
             self._block = -1
 
-    def _tell(self, peer: Peer, task: Task, units: Sequence[int]) -> Asked:
-        self._serial += 1
-        order = Order(self._serial, 0, task.part, task.step, task.runs(peer, units))
-        peer.tell(order)
-        return Asked(peer, units, order)
+    def _new_weights(self) -> tuple[int, Parameters]:
+        """A block that only this process writes, to be handed on and closed, and the weights in it."""
+        architecture = self._layout.architecture
+        block, memory = shared_memory.create("deltaq-weights", weights_size(architecture), sealed=True)
+        return block, weights_in(memory, architecture)
 
-    def _answers(self, asked: Sequence[Asked], part: Part | None, own_s: float) -> Iterator[tuple[Asked, bool]]:
+    def _join(self, slot: Slot) -> None:
+        block, weights = self._new_weights() if self._apart else (self._block, self.weights)
+        try:
+            self._joining[Peer(slot, self._hello, block, weights, self._layout)] = time.monotonic()
+        except PeerLost as lost:
+            log.warning("a worker is left out", reason=str(lost))
+        finally:
+            if self._apart:
+                os.close(block)
+
+    def _answers(self, asked: Sequence[Asked], own_s: float) -> Iterator[tuple[Asked, bool]]:
         """Each of those asked, as it answers or is lost."""
         waiting = {one.peer.connection.fileno(): one for one in asked}
         poll = select.poll()
@@ -149,32 +195,20 @@ class NodeGang:
             for descriptor, _ in ready:
                 one = waiting.pop(descriptor)
                 poll.unregister(descriptor)
-                yield one, self._hear(one, part)
+                yield one, self.hear(one)
             if ready:
                 continue
             waited_s += LOOK_S
             for descriptor, one in list(waiting.items()):
-                if waited_s >= one.peer.patience.seconds(part, len(one.units), own_s):
+                if self.end_if_silent(one, waited_s, own_s):
                     del waiting[descriptor]
                     poll.unregister(descriptor)
-                    one.peer.kill()
-                    self._lose(one.peer, f"{one.peer.slot.name} was silent for {waited_s:g} s and was ended")
                     yield one, False
-
-    def _hear(self, one: Asked, part: Part | None) -> bool:
-        try:
-            serial, took_s = one.peer.hear()
-        except PeerLost as lost:
-            self._lose(one.peer, str(lost))
-            return False
-        assert serial == one.order.serial, "a worker answers its orders one by one"
-        one.peer.patience.learn(part, len(one.units), took_s)
-        return True
 
     def _admit(self, peer: Peer, since: float) -> None:
         try:
             if peer.ready:
-                self._ready.append(peer)
+                self.ready.append(peer)
             elif time.monotonic() - since < JOIN_S:
                 return
             else:
@@ -189,8 +223,8 @@ class NodeGang:
 
     def _leave(self, peer: Peer) -> None:
         self._joining.pop(peer, None)
-        if peer in self._ready:
-            self._ready.remove(peer)
+        if peer in self.ready:
+            self.ready.remove(peer)
         peer.close()
 
     def _buffers(self, out: Parameters) -> Iterator[Parameters]:

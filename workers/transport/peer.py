@@ -12,6 +12,7 @@ import signal
 import socket
 from contextlib import suppress
 
+from workers.mlp.parameters import Parameters
 from workers.place import Slot
 from workers.transport import messages, shared_memory
 from workers.transport.blocks import AnswerBlock, AnswerLayout
@@ -33,8 +34,9 @@ class Peer:
     Raises at construction: PeerLost when nobody listens at its address.
     """
 
-    def __init__(self, slot: Slot, hello: Hello, weights: int, layout: AnswerLayout) -> None:
+    def __init__(self, slot: Slot, hello: Hello, block: int, weights: Parameters, layout: AnswerLayout) -> None:
         self.slot = slot
+        self.weights = weights  # those that it reads: they lie in the block
         self.answers: AnswerBlock | None = None
         self.patience = Patience()
         self._layout = layout
@@ -44,7 +46,7 @@ class Peer:
             self.connection.setblocking(False)
             self.connection.connect(slot.address)
             self._pidfd = os.pidfd_open(messages.peer_of(self.connection))
-            messages.send_hello(self.connection, hello, weights)
+            messages.send_hello(self.connection, hello, block)
         except OSError as error:  # also when the process ended before its pidfd was here: the hello finds nobody
             self.close()
             raise PeerLost(f"{slot.name} cannot be reached: {error}") from error

@@ -93,9 +93,9 @@ class ServedGang:
 
     def __init__(self, connection: socket.socket, hello: Hello, weights: int) -> None:
         architecture = hello.assignment.architecture
-        memory = shared_memory.attach(weights, weights_size(architecture, hello.versions), writable=False)
+        memory = shared_memory.attach(weights, weights_size(architecture), writable=False)
         self.connection, self._token = connection, hello.token
-        self._weights = weights_in(memory, architecture, hello.versions)
+        self._weights = weights_in(memory, architecture)
         self._computer = ShardComputer(hello.assignment)
         layout = AnswerLayout(architecture, hello.assignment.shards, self._computer.rows_by_part)
         descriptor, own = shared_memory.create("deltaq-answers", layout.size)
@@ -133,13 +133,13 @@ class ServedGang:
         return messages.done(order.serial, time.perf_counter() - started)
 
     def _sum_gradients(self, order: Order) -> None:
-        weights, answers = self._weights[order.version], self._answers
+        weights, answers = self._weights, self._answers
         for lo, hi, slot in order.runs:
             answers.put_sums(slot, self._computer.subtree(weights, order.step, lo, hi, answers.gradient(slot)))
 
     def _evaluate(self, order: Order) -> None:
         assert order.part is not None
-        weights, answers = self._weights[order.version], self._answers
+        weights, answers = self._weights, self._answers
         for lo, hi, _ in order.runs:
             for block in range(lo, hi):
                 outputs = answers.outputs[self._computer.rows_of_block(order.part, block)]
