@@ -66,6 +66,9 @@ def verify(client: Client, job: Job, wait: Callable[[Job], object]) -> Verificat
     """
     if job.status is not JobStatus.SUCCEEDED:
         raise NotVerified(f"job {job.id} is {job.status.value}: only a job that has succeeded can be verified")
+    mode = job.spec.get("mode", "sync")
+    if mode != "sync":
+        raise NotVerified(f"job {job.id} was trained in mode {mode}, which does not promise the same bits twice")
     again = client.submit({**job.spec, "name": f"verify {job.id}", "workers": {"min": 1, "max": 1}})
     wait(again)
     if again.status is not JobStatus.SUCCEEDED:

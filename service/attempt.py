@@ -32,9 +32,8 @@ from service.results import Kept, kept, left_by, result_of
 from service.training import Training
 from service.warm_start import begin_with
 from service.work import Equipment, Work
-from workers.shard_computer import Assignment, ShardComputer
+from workers.shard_computer import Assignment
 from workers.transport import Transport, WorkersLost
-from workers.transport.local import LocalTransport
 
 log = structlog.get_logger()
 
@@ -169,13 +168,9 @@ class Attempt:
             self.gradient_check = verify_gradient(training.server.parameters, prepared, training.spec.seed)
             self.beat.add_line("info", said(self.gradient_check))
 
-    def _connect(self, assignment: Assignment) -> Transport:
-        """The transport of a training: one shard is computed here, and nothing is exchanged."""
+    def _connect(self, assignment: Assignment, asynchronous: bool) -> Transport:
         given, slots = self.equipment, self.requests.slots
-        if assignment.shards == 1:
-            self.transport = LocalTransport(ShardComputer(assignment))
-        else:
-            self.transport = given.connect(slots, self.lease.token, assignment, given.fingerprint)
+        self.transport = given.connect(slots, self.lease.token, assignment, given.fingerprint, asynchronous)
         return self.transport
 
     def _disconnect(self) -> None:
@@ -215,6 +210,9 @@ class Attempt:
         self._resize()
         asked = self._asked()
         if self.training is not None and (asked in ("paused", "drained") or (asked is None and self.checkpoints.due)):
+            if not self.training.settled:
+                self.training.settle()
+                return
             self._save(self.training)
         if asked is not None:
             raise Interrupted(asked)

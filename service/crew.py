@@ -22,7 +22,7 @@ from service.member import FRESH_S, Backoff, Member
 from service.runner import Runner
 from service.settings import Settings
 from workers.gradient_worker import GradientWorker
-from workers.transport.gang import Gang
+from workers.transport.connecting import connect
 
 log = structlog.get_logger()
 
@@ -133,7 +133,7 @@ class Crew:
                 self._start(self.workers, name, node, GradientWorker, num_cpus=1)
             for name in self._missing("runner", self.runners, node, count):
                 options = {"num_cpus": 0, "max_concurrency": RUNNER_CALLS}
-                self._start(self.runners, name, node, Runner, self._settings, Gang, **options)
+                self._start(self.runners, name, node, Runner, self._settings, connect, **options)
 
     def _missing(self, kind: str, members: Mapping[str, Member], node: str, count: int) -> list[str]:
         """The names of those that are to be started now."""

@@ -28,6 +28,8 @@ def epoch_row(
         row["validation_loss"] = mean(float(validation.sums.loss), float(validation.sums.weight))
         scores = {} if scorer is None else scorer.score(validation.outputs)
         row |= {f"validation_{name}": value for name, value in scores.items()}
+    if state.staleness:
+        row["staleness"] = state.staleness
     row["learning_rate"] = state.rate
     row["samples_per_s"] = samples_per_s
     return row

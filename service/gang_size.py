@@ -21,6 +21,8 @@ FAR_S, FAR_S_PER_BYTE = 5e-3, 1.1e-8
 FLOPS_PER_S = 100e9
 ELEMENT_S = 1.5e-9
 
+ALL = 1024  # more slots than a job can ask for
+
 
 @dataclass(frozen=True)
 class GangSize:
@@ -34,8 +36,7 @@ class GangSize:
     @classmethod
     def of_spec(cls, spec: JobSpec) -> GangSize:
         """All that the spec allows, whether it pays or not."""
-        most = spec.workers.max or (spec.shards if isinstance(spec.shards, int) else spec.workers.min)
-        return cls(spec.workers.min, max(most, spec.workers.min))
+        return cls(spec.workers.min, max(_most(spec), spec.workers.min))
 
     @classmethod
     def from_fields(cls, fields: Mapping[str, str]) -> GangSize:
@@ -59,6 +60,14 @@ def gang_size(resolution: Resolution) -> GangSize:
     elements = architecture.inputs + 3 * sum(layer.units for layer in architecture.layers)
     compute_s = rows * (6 * architecture.parameter_count / FLOPS_PER_S + elements * ELEMENT_S)
     size_bytes = architecture.parameter_count * architecture.dtype.itemsize
-    whole = GangSize(workers.min, max(workers.max or 0, workers.min), compute_s, size_bytes)
+    whole = GangSize(workers.min, max(_most(resolution.spec), workers.min), compute_s, size_bytes)
     pays = min(range(whole.least, whole.most + 1), key=whole.step_s)
     return GangSize(workers.min, pays, compute_s, size_bytes)
+
+
+def _most(spec: JobSpec) -> int:
+    if spec.workers.max is not None:
+        return spec.workers.max
+    if spec.mode == "async":
+        return ALL
+    return spec.shards if isinstance(spec.shards, int) else spec.workers.min

@@ -49,9 +49,10 @@ def _vectors(spec: JobSpec) -> int:
     gradient = 1
     copied = 2 * kept  # one copy is written while the next one is made
     double = 2 if spec.network.precision == "float32" else 1
+    apart = 2 if spec.mode != "sync" else 0  # the weights that this process's own worker has read, and its gradient
     checked = 3 * double if spec.gradient_check else 0  # in float64
     beside = scratch + waiting + copied  # made after the check, but for folds
-    return kept + gradient + (beside + checked if spec.data.folds else max(beside, checked))
+    return kept + gradient + apart + (beside + checked if spec.data.folds else max(beside, checked))
 
 
 def _scoring_bytes(architecture: Architecture, train_rows: int, validation_rows: int) -> int:

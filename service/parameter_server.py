@@ -40,6 +40,7 @@ class ParameterServer:
         self.steps_before = 0  # those that the optimizer's state had seen when this training began
         self.converged = False  # nothing makes the loss smaller
         self.figures: list[Figures] = []  # of each layer, in the last mini-batch that was observed
+        self.staleness: int | None = None  # of the last update, where that can differ from 0
         self.transport = transport
         self._optimizer = optimizer
         self._gradient = Parameters(architecture)
@@ -49,6 +50,14 @@ class ParameterServer:
         """How many steps the optimizer's state has seen."""
         return self.steps_before + self.version
 
+    @property
+    def settled(self) -> bool:
+        """Whether the weights have every mini-batch that was started: what is known of a training is all of it."""
+        return True
+
+    def settle(self) -> None:
+        """Be settled after some steps."""
+
     def step(self, step: Step, rate: float | None = None) -> BatchSums:
         """Do one update, at this rate or at the optimizer's own; answers the mini-batch's sums before it.
 
@@ -57,15 +66,7 @@ class ParameterServer:
         Raises: WorkersLost, with nothing changed: the step can be done again.
         """
         sums = self.transport.gradient(step, self._gradient)
-        if not math.isfinite(sums.loss):
-            return sums
-        if step.observe:
-            self.figures = step_figures(sums.layers, self._gradient, sums.weight)
-        self._optimizer.update(
-            self.parameters, self._gradient, sums.weight, self.optimizer_state, rate=rate, step=self.optimizer_steps + 1
-        )
-        self._follow_running(sums)
-        self.version += 1
+        self._update(self._gradient, sums, rate, observe=step.observe)
         return sums
 
     def first_broken_layer(self, step: Step) -> int | None:
@@ -76,11 +77,22 @@ class ParameterServer:
         layers = self.transport.gradient(step._replace(observe=True), self._gradient).layers
         return next((number for number, layer in enumerate(layers, start=1) if not layer.finite), None)
 
-    def _follow_running(self, sums: BatchSums) -> None:
+    def _update(self, gradient: Parameters, sums: BatchSums, rate: float | None, *, observe: bool) -> None:
+        if not math.isfinite(sums.loss):
+            return
+        if observe:
+            self.figures = step_figures(sums.layers, gradient, sums.weight)
+        self._optimizer.update(
+            self.parameters, gradient, sums.weight, self.optimizer_state, rate=rate, step=self.optimizer_steps + 1
+        )
+        self._follow_running(gradient, sums)
+        self.version += 1
+
+    def _follow_running(self, gradient: Parameters, sums: BatchSums) -> None:
         if not sums.weight:
             return
         for own, of_step, layer in zip(
-            self.parameters.others, self._gradient.others, self.parameters.architecture.layers, strict=True
+            self.parameters.others, gradient.others, self.parameters.architecture.layers, strict=True
         ):
             if layer.running:
                 follow_running(own, of_step, sums.rows)

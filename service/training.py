@@ -24,6 +24,7 @@ from service.rules import sentence
 from service.scoring import Scorer
 from service.span import Span
 from service.spec import JobSpec
+from service.staleness import count
 from service.stopping import judge, valueless
 from service.training_state import TrainingState
 from workers.batches import Step, batch_rows, last_whole_step, steps_per_epoch
@@ -123,6 +124,15 @@ class Training:
         self.state.seconds += now - self._counted
         self._counted = now
 
+    @property
+    def settled(self) -> bool:
+        """Whether its state is that of the weights, so that it can go on from both."""
+        return self.server.settled
+
+    def settle(self) -> None:
+        """Be settled after some steps."""
+        self.server.settle()
+
     def check_finite(self) -> None:
         """Raises: Diverged where a weight is no number any more, or anything else that a checkpoint would hold."""
         for number, arrays in enumerate(self.server.parameters.by_layer(), start=1):
@@ -136,8 +146,9 @@ class Training:
         sums = self.server.step(step, state.rate)
         if not math.isfinite(sums.loss):
             raise self._diverged(f"the loss became {sums.loss}", self.server.first_broken_layer(step))
-        if step.observe:
-            state.figures = self.server.figures
+        state.figures = self.server.figures or state.figures
+        if self.server.staleness is not None:
+            count(state.staleness, self.server.staleness)
         state.loss += float(sums.loss)
         state.weight += float(sums.weight)
         state.correct += float(sums.correct)

@@ -28,6 +28,7 @@ class TrainingState:
     converged: bool = False  # the last step found nothing better, or next to nothing
     stopped_by: str | None = None  # converged, early_stopping, or a rule
     figures: list[dict[str, Any]] = field(default_factory=list)  # of each layer, in the epoch's observed step
+    staleness: list[int] = field(default_factory=list)  # how many of this epoch's updates were 0, 1, … updates stale
     rules: list[int] = field(default_factory=list)  # for each, the epochs on end that it holds
     signalled: list[str] = field(default_factory=list)  # what the job was warned of
     seconds: float = 0.0  # training time, all attempts and trainings added
@@ -45,3 +46,4 @@ class TrainingState:
     def begin_epoch(self) -> None:
         """Count an epoch as done."""
         self.epoch, self.step, self.loss, self.weight, self.correct = self.epoch + 1, 0, 0.0, 0.0, 0.0
+        self.staleness = []

@@ -15,7 +15,7 @@ from workers.place import Slot
 from workers.shard_computer import Assignment
 from workers.transport import Transport
 
-Connect = Callable[[list[Slot], str, Assignment, dict[str, str]], Transport]
+Connect = Callable[[list[Slot], str, Assignment, dict[str, str], bool], Transport]  # as `transport.connecting` has it
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from types import TracebackType
+from typing import TypeVar
 
 from workers import kernels
 
@@ -17,8 +18,11 @@ if __name__ == "__main__":
 from workers.place import Slot
 from workers.shard_computer import Assignment
 from workers.tokens import TokenGuard
+from workers.transport.asynchronous_gang import AsynchronousGang
 from workers.transport.gang import Gang
 from workers.transport.serving import GangServer
+
+AnyGang = TypeVar("AnyGang", bound=Gang)
 
 
 class WorkerProcess:
@@ -82,9 +86,17 @@ class Workers:
 
     def gang(self, assignment: Assignment, count: int) -> Gang:
         """So many workers, this process among them, under a lease of its own; the gang before is closed."""
+        return self._with(Gang, assignment, count)
+
+    def asynchronous_gang(self, assignment: Assignment, count: int) -> AsynchronousGang:
+        """The same, of workers that take whole mini-batches."""
+        return self._with(AsynchronousGang, assignment, count)
+
+    def _with(self, kind: type[AnyGang], assignment: Assignment, count: int) -> AnyGang:
         self.close()
-        self._gang = Gang(self.slots(count), f"{next(self._tokens)}-aa", assignment, kernels.fingerprint())
-        return self._gang
+        gang = kind(self.slots(count), f"{next(self._tokens)}-aa", assignment, kernels.fingerprint())
+        self._gang = gang
+        return gang
 
     def close(self) -> None:
         """Have the gang let its workers go."""

@@ -13,6 +13,7 @@ from service.resolution.amounts import amounts_warning, check_amounts
 from service.resolution.columns import check_magnitudes, choose_features, choose_targets, choose_task
 from service.resolution.data import parts_warning, resolve_data, split_warnings
 from service.resolution.matching import check_match, columns_like, needs_of_job, needs_of_model, unseen_warnings
+from service.resolution.mode import one_batch_warning, resolve_staleness
 from service.resolution.network import (
     alike_warning,
     build_architecture,
@@ -102,7 +103,8 @@ def resolve(
     always = watchable(asked.task, loss, validated=rows.validation > 0)  # nothing validates the last training of folds
     network = resolve_network(spec.network, activation)
     shards = resolve_shards(spec, rows.batch)
-    workers, clamped = resolve_workers(spec.workers, shards)
+    staleness = resolve_staleness(spec)
+    workers, clamped = resolve_workers(spec, shards, staleness)
     resolved = spec.model_copy(
         update={
             "dataset": dataset.id,
@@ -112,6 +114,7 @@ def resolve(
             "optimizer": resolve_optimizer(spec, asked.task, always),
             "shards": shards,
             "workers": workers,
+            "max_staleness": staleness,
         }
     )
     architecture = _architecture(resolved, asked, outputs, start)
@@ -185,6 +188,7 @@ def _warnings(
     """What the job's owner should know of what was resolved; `clamped` is of its workers."""
     chosen = [choice_warning(target, asked.task) for target in asked.targets] if spec.data.task == "auto" else []
     batch_rows = rows.train if spec.batch_size == "full" else rows.batch
+    steps = steps_per_epoch(rows.train, batch_rows, least)
     found = (
         *chosen,
         *split_warnings(resolved.data, dataset, asked.features),
@@ -195,7 +199,8 @@ def _warnings(
         alike_warning(resolved.network) if start is None else initializer_warning(resolved.network, start),
         amounts_warning(resolved, asked.targets),
         rows_left_out(rows.train, batch_rows, least),
-        *idle_warnings(resolved, steps_per_epoch(rows.train, batch_rows, least), warm=start is not None),
+        one_batch_warning(spec, steps),
+        *idle_warnings(resolved, steps, warm=start is not None),
         clamped,
     )
     return [warning for warning in found if warning]

@@ -17,6 +17,8 @@ def resolve_shards(spec: JobSpec, batch_rows: int) -> int:
 
     Raises: InvalidSpec.
     """
+    if spec.mode != "sync":
+        return 1
     if spec.shards == "auto":
         parts = min(MAX_SHARDS, batch_rows // ROWS_PER_SHARD)
         return 1 << (parts.bit_length() - 1) if parts else 1
@@ -53,20 +55,28 @@ def rows_left_out(train_rows: int, batch_rows: int, least: int) -> str | None:
     )
 
 
-def resolve_workers(given: WorkersSpec, shards: int) -> tuple[WorkersSpec, str | None]:
+def resolve_workers(spec: JobSpec, shards: int, staleness: int | None) -> tuple[WorkersSpec, str | None]:
     """How many workers may serve the job, and a warning where fewer can than were asked for.
 
+    In mode async that is as many as there are: its `workers.max` stays open. `staleness` is the bound of its mode.
     Raises: InvalidSpec.
     """
-    if given.min > shards:
-        detail = f"a mini-batch has {shards} shard(s), each the work of one worker"
-        more = f"as many shards: by shards, or by a larger batch_size ({ROWS_PER_SHARD} rows a shard)"
-        refuse("/workers/min", given.min, detail, f"{'1' if shards == 1 else f'1 to {shards}'}, or {more}")
-    if given.max is None:
-        return given.model_copy(update={"max": shards}), None
-    if given.max < given.min:
+    given = spec.workers
+    if given.max is not None and given.max < given.min:
         refuse("/workers/max", given.max, f"it is less than workers.min, {given.min}", f"{given.min} or more")
-    if given.max > shards:
-        warning = f"workers.max: {shards} shard(s) keep {shards} worker(s) busy; {given.max} were asked for"
-        return given.model_copy(update={"max": shards}), warning
-    return given, None
+    if spec.mode == "async":
+        return given, None
+    if staleness is None:
+        busy, why = shards, f"a mini-batch has {shards} shard(s), each the work of one worker"
+        more = f"as many shards: by shards, or by a larger batch_size ({ROWS_PER_SHARD} rows a shard)"
+    else:
+        busy, why = (
+            staleness + 1,
+            f"max_staleness {staleness} lets {staleness + 1} mini-batch(es) be computed at a time",
+        )
+        more = "a larger max_staleness"
+    if given.min > busy:
+        refuse("/workers/min", given.min, why, f"{'1' if busy == 1 else f'1 to {busy}'}, or {more}")
+    if given.max is None or given.max <= busy:
+        return given.model_copy(update={"max": given.max or busy}), None
+    return given.model_copy(update={"max": busy}), f"workers.max: {why}; {given.max} were asked for"

@@ -20,11 +20,14 @@ TagKey = Annotated[  # jobs are looked for by `key=value`
 TagValue = Annotated[str, StringConstraints(max_length=256)]
 
 
+Mode = Literal["sync", "async", "bounded_staleness"]
+
+
 class WorkersSpec(Spec):
-    """How many workers (slots) serve the job; never changes the result."""
+    """How many workers (slots) serve the job; never changes the result in mode sync."""
 
     min: Annotated[int, Field(ge=1, le=1024)] = 1
-    max: Annotated[int, Field(ge=1, le=1024)] | None = None  # None: the number of shards
+    max: Annotated[int, Field(ge=1, le=1024)] | None = None  # None: the number of shards; in mode async all there are
 
 
 class JobSpec(Spec):
@@ -43,6 +46,8 @@ class JobSpec(Spec):
     seed: Seed = 0
     shards: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
     workers: WorkersSpec = WorkersSpec()
+    mode: Mode = "sync"  # the others: a worker takes whole mini-batches, and its gradient is used as it comes
+    max_staleness: Annotated[int, Field(ge=0, le=1023)] | None = None  # updates; None: of bounded_staleness its default
     early_stopping: EarlyStopping | None = None
     gradient_check: bool = False  # hold the gradient against the loss itself before training
     warm_start: WarmStart | None = None

@@ -28,6 +28,7 @@ from tests.service.rooms import Rooms
 from workers.place import Slot
 from workers.shard_computer import Assignment, ShardComputer
 from workers.transport import Transport
+from workers.transport.asynchronous_gang import AsynchronousGang
 from workers.transport.local import LocalTransport
 
 FINGERPRINT = {"numpy": "as here"}
@@ -101,8 +102,12 @@ class ObservedAttempt(Attempt):
         if "/prepared/" in path:
             self._pass("prepared")
 
-    def _connected_by(self, slots: list[Slot], token: str, given: Assignment, kernels: dict[str, str]) -> Transport:
+    def _connected_by(
+        self, slots: list[Slot], token: str, given: Assignment, kernels: dict[str, str], asynchronous: bool
+    ) -> Transport:
         self._pass("connected")
+        if asynchronous:
+            return AsynchronousGang(slots[:1], token, given, kernels)
         return LocalTransport(ShardComputer(given))
 
     def _pass(self, place: str | int) -> None:

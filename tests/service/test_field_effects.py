@@ -117,6 +117,8 @@ WITHOUT: dict[str, tuple[Any, Changes]] = {  # these say how a job is run and se
     "priority": (3, {}),
     "workers.min": (2, {}),
     "workers.max": (1, {}),
+    "mode": ("async", {"shards": 1}),  # of one worker, which always has the newest weights
+    "max_staleness": (3, {"shards": 1, "mode": "bounded_staleness"}),
     "gradient_check": (True, {}),
     "rules": ([{"metric": "train_loss", "above": 0.0, "action": "warn"}], {}),
 }

@@ -60,7 +60,7 @@ def test_it_is_within_a_fifth_of_what_is_allocated(data_room: DataRoom, spec: di
     mapped = sum(array.nbytes for array in vars(prepared.open()).values() if array is not None)
     tracemalloc.start()
     try:
-        training = assemble(resolution, prepared, lambda given: LocalTransport(ShardComputer(given)))
+        training = assemble(resolution, prepared, lambda given, _: LocalTransport(ShardComputer(given)))
         if resolution.spec.gradient_check:
             verify_gradient(training.server.parameters, prepared, 0)
         training.run(Unobserved())

@@ -72,7 +72,12 @@ def test_only_resolved_values_stand_in_a_resolved_spec() -> None:
             yield node
 
     assert "auto" not in list(values(document))
-    assert [name for name, value in document.items() if value is None] == ["name", "early_stopping", "warm_start"]
+    assert [name for name, value in document.items() if value is None] == [
+        "name",
+        "max_staleness",
+        "early_stopping",
+        "warm_start",
+    ]
     data = {name: value for name, value in document["data"].items() if name not in NOT_USED}
     own = {name: document["optimizer"][name] for name in ("learning_rate", "schedule", *own_fields("sgd"))}
     assert None not in list(values({"data": data, "optimizer": own}))

@@ -68,7 +68,7 @@ class Prepared:
     workers: Workers
 
     def begin(self, workers: int) -> Training:
-        def connect(assignment: Assignment) -> Transport:
+        def connect(assignment: Assignment, _: bool) -> Transport:
             if workers == 1:
                 return LocalTransport(ShardComputer(assignment))
             gang = self.workers.gang(assignment, workers)

@@ -334,7 +334,7 @@ def test_a_job_has_the_same_bits_on_one_two_and_four_workers(
     for count in (1, 2, 4):
         resolution, prepared = resolve(JobSpec.model_validate(fields), dataset), data_room.prepare(dataset, fields)
 
-        def connect(assignment: Assignment, count: int = count) -> Gang:
+        def connect(assignment: Assignment, _: bool, count: int = count) -> Gang:
             return workers.gang(assignment, count)
 
         training = assemble(resolution, prepared, connect)

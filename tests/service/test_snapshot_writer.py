@@ -40,7 +40,7 @@ def training(data_room: DataRoom) -> Training:
     iris = next(made for made in install_builtins(data_room.records, data_room.artifacts) if made.name == "iris")
     resolution = resolve(JobSpec.model_validate(SPEC), iris)
     prepared = prepare(resolution.spec, iris, data_room.artifacts, data_room.records, data_room.settings.cache_path)
-    return assemble(resolution, prepared, lambda given: LocalTransport(ShardComputer(given)))
+    return assemble(resolution, prepared, lambda given, _: LocalTransport(ShardComputer(given)))
 
 
 def bring_to(training: Training, step: int) -> None:

@@ -66,12 +66,12 @@ def uneven(data_room: DataRoom) -> Dataset:
 
 
 def begin(
-    room: DataRoom, dataset: Dataset, gang: Callable[[Assignment], Transport] | None = None, **changes: Any
+    room: DataRoom, dataset: Dataset, gang: Callable[[Assignment, bool], Transport] | None = None, **changes: Any
 ) -> Training:
     resolution = resolve(JobSpec.model_validate({**SPEC, **changes}), dataset)
     prepared = room.prepare(dataset, {**SPEC, **changes})
 
-    return assemble(resolution, prepared, gang or (lambda assignment: LocalTransport(ShardComputer(assignment))))
+    return assemble(resolution, prepared, gang or (lambda assignment, _: LocalTransport(ShardComputer(assignment))))
 
 
 def plainly(x: Array, y: Array, w: Array, start: Sequence[Array]) -> tuple[list[Array], list[float]]:
@@ -102,7 +102,7 @@ def plainly(x: Array, y: Array, w: Array, start: Sequence[Array]) -> tuple[list[
 def test_shards_that_weigh_unequally_train_as_one_process_does(
     data_room: DataRoom, uneven: Dataset, workers: Workers, count: int
 ) -> None:
-    training = begin(data_room, uneven, lambda assignment: workers.gang(assignment, count))
+    training = begin(data_room, uneven, lambda assignment, _: workers.gang(assignment, count))
     start = [array.copy() for array in training.server.parameters.named().values()]
     arrays, observer = data_room.prepare(uneven, SPEC).open(), Silent()
     training.run(observer)
@@ -119,7 +119,7 @@ def test_shards_that_weigh_unequally_train_as_one_process_does(
 def test_a_mini_batch_that_weighs_nothing_changes_nothing(
     data_room: DataRoom, uneven: Dataset, workers: Workers
 ) -> None:
-    training = begin(data_room, uneven, lambda assignment: workers.gang(assignment, 2))
+    training = begin(data_room, uneven, lambda assignment, _: workers.gang(assignment, 2))
     kept: list[bytes] = []
 
     def remember() -> None:

@@ -25,13 +25,25 @@ START_S = 2.0  # how long the first step waits for the workers of its node
 
 
 class Gang:
-    """Serves one job under the lease `token`; `slots[0]` is this process's own."""
+    """Serves one job under the lease `token`; `slots[0]` is this process's own.
 
-    def __init__(self, slots: Sequence[Slot], token: str, assignment: Assignment, fingerprint: dict[str, str]) -> None:
+    Workers that are to be `apart` need not compute with the same weights: each has a copy of its own.
+    """
+
+    def __init__(
+        self,
+        slots: Sequence[Slot],
+        token: str,
+        assignment: Assignment,
+        fingerprint: dict[str, str],
+        *,
+        apart: bool = False,
+    ) -> None:
         self._shards = assignment.shards
+        self._apart = apart
         self._gatherings: dict[Part, Gathering] = {}
-        near, *far = by_node(slots)
-        self._near = NodeGang(near, token, assignment, fingerprint)
+        near, *far = by_node(slots, apart=apart)
+        self._near = NodeGang(near, token, assignment, fingerprint, apart=apart)
         self._far = RayNodes(far, token, assignment, fingerprint)
         self._near.admit(START_S)
         self.weights = self._near.weights
@@ -44,7 +56,7 @@ class Gang:
 
     def change(self, slots: Sequence[Slot]) -> None:
         """Be served by these slots from now on; who is new joins when it is ready, and nothing waits for that."""
-        near, *far = by_node(slots)
+        near, *far = by_node(slots, apart=self._apart)
         self._near.change(near)
         self._far.change(far)
 
@@ -83,10 +95,13 @@ class Gang:
         self.most_workers = max(self.most_workers, self.workers)
 
 
-def by_node(slots: Sequence[Slot]) -> list[list[Slot]]:
-    """The slots of each node, the first slot's node first; a slot that serves no gang of its node is one by itself."""
+def by_node(slots: Sequence[Slot], *, apart: bool = False) -> list[list[Slot]]:
+    """The slots of each node, the first slot's node first; a slot that serves no gang of its node is one by itself.
+
+    Of other nodes' slots that are to be `apart`, each is one by itself.
+    """
     nodes: dict[str, list[Slot]] = {}
     for number, slot in enumerate(slots):
-        alone = number > 0 and not slot.address
+        alone = number > 0 and (not slot.address or (apart and slot.node != slots[0].node))
         nodes.setdefault(slot.name if alone else slot.node, []).append(slot)
     return list(nodes.values())

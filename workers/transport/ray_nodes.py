@@ -14,6 +14,8 @@ import ray
 import structlog
 from ray.exceptions import RayError, RayTaskError
 
+from workers.batches import Step
+from workers.datafiles import Part
 from workers.mlp.parameters import Parameters
 from workers.place import Slot
 from workers.shard_computer import Assignment
@@ -58,11 +60,11 @@ class RayNode:
         self.slots = list(slots)
         self._news = self._leader.follow.remote(self._token, self.slots)
 
-    def ask(self, task: Task, weights: Any, units: Sequence[int]) -> Any:
-        """Have it compute; answers the call."""
-        if task.part is None:
-            return self._leader.gradients.remote(self._token, weights, task.step, list(units))
-        return self._leader.evaluate.remote(self._token, weights, task.part, list(units))
+    def ask(self, part: Part | None, step: Step, weights: Any, units: Sequence[int]) -> Any:
+        """Have it compute, with weights as they are now; answers the call."""
+        if part is None:
+            return self._leader.gradients.remote(self._token, weights, step, list(units))
+        return self._leader.evaluate.remote(self._token, weights, part, list(units))
 
     def dismiss(self) -> None:
         """Let it go."""
@@ -84,9 +86,15 @@ class RayNodes:
     def __init__(
         self, nodes: Sequence[Sequence[Slot]], token: str, assignment: Assignment, fingerprint: dict[str, str]
     ) -> None:
+        self.architecture = assignment.architecture
         self._given = (token, assignment, fingerprint)
         self._nodes: list[RayNode] = []
         self.change(nodes)
+
+    @property
+    def ready(self) -> list[RayNode]:
+        """Those that have joined."""
+        return [node for node in self._nodes if node.workers]
 
     @property
     def counts(self) -> list[int]:
@@ -117,7 +125,7 @@ class RayNodes:
             try:
                 node.look()
             except NodeLost as lost:
-                self._lose(node, str(lost))
+                self.lose(node, str(lost))
 
     def ask(self, task: Task, weights: Parameters, shares: Sequence[Sequence[int]]) -> list[Asked]:
         """Have each node compute its share."""
@@ -125,7 +133,11 @@ class RayNodes:
             return []
         sent = ray.put(weights.flat)
         pairs = zip(self._nodes, shares, strict=True)
-        return [Asked(node, share, node.ask(task, sent, share), time.monotonic()) for node, share in pairs if share]
+        return [
+            Asked(node, share, node.ask(task.part, task.step, sent, share), time.monotonic())
+            for node, share in pairs
+            if share
+        ]
 
     def hear(self, asked: Sequence[Asked], task: Task) -> list[int]:
         """Take what the nodes answer; answers the units of those that are lost.
@@ -137,9 +149,16 @@ class RayNodes:
             try:
                 task.add(self._heard(one, task))
             except NodeLost as lost:
-                self._lose(one.node, str(lost))
+                self.lose(one.node, str(lost))
                 owed.extend(one.units)
         return sorted(owed)
+
+    def lose(self, node: RayNode, reason: str) -> None:
+        """Go on without its leader; the other slots of the node, if it lives, join under another one."""
+        log.warning("a node is lost", leader=node.slots[0].name, reason=reason)
+        self._nodes.remove(node)
+        if len(node.slots) > 1:
+            self._join(node.slots[1:])
 
     def close(self) -> None:
         """Let all go."""
@@ -159,13 +178,6 @@ class RayNodes:
             self._nodes.append(RayNode(slots, *self._given))
         except NodeLost as lost:
             log.warning("a node is left out", leader=slots[0].name, reason=str(lost))
-
-    def _lose(self, node: RayNode, reason: str) -> None:
-        """Go on without its leader; the other slots of the node, if it lives, join under another one."""
-        log.warning("a node is lost", leader=node.slots[0].name, reason=reason)
-        self._nodes.remove(node)
-        if len(node.slots) > 1:
-            self._join(node.slots[1:])
 
 
 def answer_of(call: Any) -> Any:
