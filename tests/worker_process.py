@@ -18,7 +18,6 @@ if __name__ == "__main__":
 from workers.place import Slot
 from workers.shard_computer import Assignment
 from workers.tokens import TokenGuard
-from workers.transport.asynchronous_gang import AsynchronousGang
 from workers.transport.gang import Gang
 from workers.transport.serving import GangServer
 
@@ -51,6 +50,10 @@ class WorkerProcess:
         """Stop it, wake it, end it."""
         os.kill(self.pid, number)
 
+    def wait(self) -> None:
+        """Wait for it to have ended."""
+        self._process.wait()
+
     def end(self) -> None:
         """End it, whatever state it is in."""
         self._process.kill()
@@ -75,7 +78,9 @@ class Workers:
 
     def take(self, count: int) -> list[WorkerProcess]:
         """So many that are alive."""
-        self.processes = [process for process in self.processes if process.alive]
+        for dead in [process for process in self.processes if not process.alive]:
+            self.processes.remove(dead)
+            dead.end()
         while len(self.processes) < count:
             self.processes.append(WorkerProcess(f"worker-{next(self._numbers)}"))
         return self.processes[:count]
@@ -86,13 +91,10 @@ class Workers:
 
     def gang(self, assignment: Assignment, count: int) -> Gang:
         """So many workers, this process among them, under a lease of its own; the gang before is closed."""
-        return self._with(Gang, assignment, count)
+        return self.gang_of(Gang, assignment, count)
 
-    def asynchronous_gang(self, assignment: Assignment, count: int) -> AsynchronousGang:
-        """The same, of workers that take whole mini-batches."""
-        return self._with(AsynchronousGang, assignment, count)
-
-    def _with(self, kind: type[AnyGang], assignment: Assignment, count: int) -> AnyGang:
+    def gang_of(self, kind: type[AnyGang], assignment: Assignment, count: int) -> AnyGang:
+        """The same, of this kind."""
         self.close()
         gang = kind(self.slots(count), f"{next(self._tokens)}-aa", assignment, kernels.fingerprint())
         self._gang = gang
