@@ -198,6 +198,11 @@ def test_verify_tells_equal_from_different_from_not_comparable(
         again = client.job(found["again_id"])
         assert again.spec["workers"] == {"min": 1, "max": 1}
         assert {**again.spec, "name": None, "workers": None} == {**job.spec, "name": None, "workers": None}
+    unsure = client.submit({**SPEC, "mode": "async", "batch_size": 2})
+    hand.succeed(hand.claim())
+    code, _, err = command.run("verify", unsure.id)
+    assert code == 1
+    assert "was trained in mode async, which does not promise the same bits twice" in err
     code, _, err = command.run("verify", client.submit(SPEC).id)
     assert code == 1
     assert "only a job that has succeeded" in err

@@ -143,6 +143,22 @@ def test_pause_and_resume_change_no_bit(live: LiveService, undisturbed: dict[str
     assert_same_bits(live, job, undisturbed)
 
 
+def test_an_asynchronous_job_loses_no_mini_batch_by_pauses_and_deaths(live: LiveService) -> None:
+    job_id = live.submit({**SPEC, "shards": 1, "mode": "async"})
+    for step, kind in ((EARLY, "workers"), (2 * EARLY, "runners")):
+        live.reach(job_id, step)
+        assert live.call("POST", f"/v1/jobs/{job_id}/pause").status_code == 202
+        until(lambda: live.job(job_id)["status"] == "paused", 10, "the pause")
+        assert live.call("POST", f"/v1/jobs/{job_id}/resume").status_code == 202
+        live.reach(job_id, step + 50)
+        live.kill(live.pid(kind))
+    job, rows = live.finish(job_id), live.metrics(job_id)
+    assert (job["progress"]["step"], job["result"]["workers_used"]) == (EPOCHS * 6, 2)
+    assert [row["epoch"] for row in rows] == list(range(1, EPOCHS + 1))
+    assert {sum(row["staleness"]) for row in rows} == {6}
+    assert any(len(row["staleness"]) > 1 for row in rows)
+
+
 def test_nothing_outlives_a_stopped_or_killed_service_and_it_goes_on(
     tmp_path: Path, live: LiveService, undisturbed: dict[str, Any]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from service.datasets import Dataset
 from service.errors import InvalidSpec
+from service.gang_size import gang_size
 from service.resolution import LOSSES, Resolution, resolve
 from service.spec import JobSpec
 from service.spec.optimizer import own_fields
@@ -132,6 +134,8 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
                 "batch_size": st.one_of(st.just("full"), st.integers(1, 5000)),
                 "shards": st.one_of(st.just("auto"), st.integers(1, 20)),
                 "workers": st.fixed_dictionaries({}, optional={"min": st.integers(1, 4), "max": st.integers(1, 20)}),
+                "mode": st.sampled_from(["sync", "async", "bounded_staleness"]),
+                "max_staleness": st.one_of(st.none(), st.integers(0, 9)),
                 "early_stopping": st.one_of(st.none(), st.just({"metric": "train_loss"}), st.just({})),
             },
         )
@@ -379,6 +383,50 @@ class TestShards:
         assert found.spec.workers.max == 4
         assert "9 were asked for" in found.warnings[-1]
         assert resolved("digits", shards=4, workers={"max": 3}).spec.workers.max == 3
+
+
+class TestModes:
+    BOUNDED: Mapping[str, Any] = {"mode": "bounded_staleness"}
+    WIDE: Mapping[str, Any] = {"hidden": [512, 512]}
+
+    def test_workers_of_mode_async_are_all_there_are(self) -> None:
+        found = resolved("digits", mode="async", batch_size=512, network=self.WIDE, workers={"min": 3})
+        assert (found.spec.shards, found.spec.workers.min, found.spec.workers.max) == (1, 3, None)
+        assert gang_size(found).most > 100
+        assert (
+            gang_size(resolved("digits", mode="async", batch_size=512, network=self.WIDE, workers={"max": 5})).most == 5
+        )
+
+    def test_a_bound_says_how_many_workers_are_busy(self) -> None:
+        found = resolved("digits", **self.BOUNDED).spec
+        assert (found.max_staleness, found.workers.max) == (4, 5)
+        found = resolved("digits", **self.BOUNDED, max_staleness=1, workers={"max": 7})
+        assert found.spec.workers.max == 2
+        assert "max_staleness 1 lets 2 mini-batch(es) be computed at a time; 7 were asked for" in found.warnings[-1]
+        pointer, words, _ = refused("digits", **self.BOUNDED, max_staleness=0, workers={"min": 2})
+        assert pointer == "/workers/min"
+        assert "allowed: 1, or a larger max_staleness" in words
+        assert refused("digits", **self.BOUNDED, workers={"min": 3, "max": 2})[0] == "/workers/max"
+
+    @pytest.mark.parametrize(
+        ("spec", "pointer", "words"),
+        [
+            ({"mode": "sync", "max_staleness": 2}, "/max_staleness", "mode 'sync' has no such bound"),
+            ({"mode": "async", "max_staleness": 2}, "/max_staleness", "in mode 'bounded_staleness'"),
+            ({"mode": "async", "shards": 2}, "/shards", "a worker takes whole mini-batches; allowed: auto or 1"),
+            ({"mode": "async", "batch_size": "full"}, "/mode", "an epoch is one mini-batch"),
+            ({"mode": "async", "batch_size": "full", "optimizer": {"name": "lbfgs"}}, "/mode", "allowed: sync"),
+            ({"mode": "async", "batch_size": 16, "optimizer": {"name": "rprop"}}, "/batch_size", "same rows"),
+        ],
+    )
+    def test_what_a_mode_cannot_do(self, spec: dict[str, Any], pointer: str, words: str) -> None:
+        found, said, _ = refused("digits", **spec)
+        assert found == pointer
+        assert words in said
+
+    def test_one_mini_batch_an_epoch_is_warned_of(self) -> None:
+        assert "an epoch is one mini-batch" in resolved("xor", mode="async", batch_size=4).warnings[-1]
+        assert not [each for each in resolved("xor", mode="async", batch_size=2).warnings if "mini-batch" in each]
 
 
 def test_nesterov_needs_momentum() -> None:
