@@ -56,9 +56,9 @@ def assert_same_bits(cluster: Cluster, job: dict[str, Any], undisturbed: dict[st
     assert [row["epoch"] for row in cluster.live.metrics(job["id"])] == list(range(1, EPOCHS + 1))
 
 
-def begun(cluster: Cluster, workers: int) -> str:
+def begun(cluster: Cluster, workers: int, **changes: Any) -> str:
     """A job that runs, as it is meant to lie."""
-    job_id = cluster.live.submit(spec_of(workers))
+    job_id = cluster.live.submit({**spec_of(workers), **changes})
     cluster.live.reach(job_id, 1)
     assert cluster.serving("runners", job_id) == ["wide"]
     assert [name for name in cluster.serving("workers", job_id) if name == "wide"] == ["wide", "wide"]
@@ -106,17 +106,28 @@ def test_workers_on_two_hosts_change_no_bit(cluster: Cluster, undisturbed: dict[
     assert_same_bits(cluster, job, undisturbed)
 
 
-def test_a_killed_raylet_changes_no_bit(cluster: Cluster, undisturbed: dict[str, Any]) -> None:
-    job_id = begun(cluster, 3)
+def finished_without_a_raylet(cluster: Cluster, job_id: str) -> dict[str, Any]:
+    """The job, when in its middle the raylet of its other host was killed; nothing is left of that host."""
     family = Family(other_host(cluster, job_id))
     raylet = next(pid for pid in family.pids if psutil.Process(pid).name() == "raylet")
     cluster.live.reach(job_id, MIDDLE)
     cluster.live.kill(raylet)
     assert not cluster.live.record(job_id).status.terminal
     job = cluster.live.finish(job_id)
-    assert job["attempt"] == 1
-    assert_same_bits(cluster, job, undisturbed)
+    assert (job["attempt"], job["result"]["workers_used"]) == (1, 3)
     family.ends()
+    return job
+
+
+def test_a_killed_raylet_changes_no_bit(cluster: Cluster, undisturbed: dict[str, Any]) -> None:
+    assert_same_bits(cluster, finished_without_a_raylet(cluster, begun(cluster, 3)), undisturbed)
+
+
+def test_a_killed_raylet_loses_no_mini_batch_of_an_asynchronous_job(cluster: Cluster) -> None:
+    job = finished_without_a_raylet(cluster, begun(cluster, 3, mode="async", shards=1))
+    rows = cluster.live.metrics(job["id"])
+    assert [(row["epoch"], sum(row["staleness"])) for row in rows] == [(epoch, 3) for epoch in range(1, EPOCHS + 1)]
+    assert any(len(row["staleness"]) > 2 for row in rows), "three mini-batches were computed at a time"
 
 
 def test_a_worker_that_is_cut_off_changes_no_bit(cluster: Cluster, undisturbed: dict[str, Any]) -> None:

@@ -387,19 +387,17 @@ class TestShards:
 
 class TestModes:
     BOUNDED: Mapping[str, Any] = {"mode": "bounded_staleness"}
-    WIDE: Mapping[str, Any] = {"hidden": [512, 512]}
 
     def test_workers_of_mode_async_are_all_there_are(self) -> None:
-        found = resolved("digits", mode="async", batch_size=512, network=self.WIDE, workers={"min": 3})
+        spec: Mapping[str, Any] = {"mode": "async", "batch_size": 512, "network": {"hidden": [512, 512]}}
+        found = resolved("digits", **spec, workers={"min": 3})
         assert (found.spec.shards, found.spec.workers.min, found.spec.workers.max) == (1, 3, None)
         assert gang_size(found).most > 100
-        assert (
-            gang_size(resolved("digits", mode="async", batch_size=512, network=self.WIDE, workers={"max": 5})).most == 5
-        )
+        assert gang_size(resolved("digits", **spec, workers={"max": 5})).most == 5
 
     def test_a_bound_says_how_many_workers_are_busy(self) -> None:
-        found = resolved("digits", **self.BOUNDED).spec
-        assert (found.max_staleness, found.workers.max) == (4, 5)
+        usual = resolved("digits", **self.BOUNDED).spec
+        assert (usual.max_staleness, usual.workers.max) == (4, 5)
         found = resolved("digits", **self.BOUNDED, max_staleness=1, workers={"max": 7})
         assert found.spec.workers.max == 2
         assert "max_staleness 1 lets 2 mini-batch(es) be computed at a time; 7 were asked for" in found.warnings[-1]
