@@ -65,7 +65,7 @@ imports: $(VENV)/dev.stamp ## The directions in which the rooms may import
 	$(BIN)/lint-imports
 
 bench: $(VENV)/dev.stamp $(PEERS)/stamp ## The benchmarks beside their peers; writes docs/performance.md
-	$(BIN)/python -m benchmarks --peer-python $(PEERS)/bin/python
+	$(BIN)/python -m benchmarks.performance --peer-python $(PEERS)/bin/python --write docs/performance.md
 
 chaos: $(VENV)/dev.stamp ## The long kill storm
 	$(BIN)/python -m pytest -m chaos --timeout=3600

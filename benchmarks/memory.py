@@ -1,4 +1,4 @@
-"""What a gradient worker holds for a job, beside an idle one that has served none: interpreter, Ray, NumPy, this code.
+"""What a gradient worker holds for a job, beyond what it held before its first: interpreter, Ray, NumPy, this code.
 
     python -m benchmarks.memory
 
@@ -48,10 +48,15 @@ class Held(NamedTuple):
         return Held(self.memory - other.memory, self.files - other.files)
 
 
-def pids(client: Any) -> dict[str, int]:
-    """Of runners and workers, by name."""
-    cluster = client.cluster()
-    return {one["name"]: one["pid"] for one in (*cluster["workers"], *cluster["runners"])}
+def idle_actors(client: Any) -> dict[str, int]:
+    """The processes of runners and workers, by name, once all are idle: one that has grown is replaced."""
+    quiet = 0
+    while quiet < LOOKS:
+        time.sleep(LOOK_S)
+        cluster = client.cluster()
+        actors = [*cluster["workers"], *cluster["runners"]]
+        quiet = quiet + 1 if all(actor["state"] == "idle" for actor in actors) else 0
+    return {actor["name"]: actor["pid"] for actor in actors}
 
 
 def batch_buffers(batch: int) -> int:
@@ -65,22 +70,20 @@ def batch_buffers(batch: int) -> int:
     return found
 
 
-def grown(client: Any, before: dict[str, Held], batch: int) -> dict[str, Held]:
+def grown(client: Any, pids: dict[str, int], before: dict[str, Held], batch: int) -> dict[str, Held]:
     """By how much each process has grown, at most, while a job of two workers trains."""
     spec = {**SPEC, "batch_size": batch, "shards": SHARDS, "workers": {"min": 2, "max": 2}, "epochs": MANY_EPOCHS}
     job = client.submit(spec)
     while not job.refresh().progress.epoch:
         time.sleep(LOOK_S)
-    looks = []
+    most = dict.fromkeys(pids, Held(0, 0))
     for _ in range(LOOKS):
-        looks.append({name: Held.by(pid) for name, pid in pids(client).items()})
+        for name, pid in pids.items():
+            most[name] = Held(*map(max, most[name], Held.by(pid).less(before[name])))
         time.sleep(LOOK_S)
     job.cancel()
     job.wait()
-    return {
-        name: Held(*map(max, zip(*(look[name].less(old) for look in looks), strict=True)))
-        for name, old in before.items()
-    }
+    return most
 
 
 def row(batch: int, growth: dict[str, Held]) -> list[str]:
@@ -94,10 +97,13 @@ def row(batch: int, growth: dict[str, Held]) -> list[str]:
 def main() -> None:
     argparse.ArgumentParser(description="what a gradient worker holds for a job").parse_args()
     print(f"784-256-128-10, {PARAMETER_BYTES / MB:.2f} MB of parameters, two shards, two workers, plain SGD; MB beyond")
-    print(f"those of the processes before their first job, the most of {LOOKS} looks. Machine: {described()}.\n")
+    print(f"what they had idle, with the rows prepared: the most of {LOOKS} looks. Machine: {described()}.\n")
     with service_with_rows() as client:
-        before = {name: Held.by(pid) for name, pid in pids(client).items()}
-        rows = [row(batch, grown(client, before, batch)) for batch in BATCHES]
+        # Its runner prepares the rows, and no worker serves it.
+        client.submit({**SPEC, "epochs": 1, "shards": 1}).wait()
+        pids = idle_actors(client)
+        before = {name: Held.by(pid) for name, pid in pids.items()}
+        rows = [row(batch, grown(client, pids, before, batch)) for batch in BATCHES]
     header = ["batch", "a worker", "goal: ≤ 4 × parameters + batch buffers", "batch buffers", "its runner"]
     print(table([*header, "mapped files of all", "the rows"], rows))
 

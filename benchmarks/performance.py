@@ -2,7 +2,8 @@
 
     python -m benchmarks.performance [--peer-python PYTHON] [--brief] [--write docs/performance.md]
 
-`--brief` runs all of it in little time, to see that it runs: its figures say nothing.
+`--brief` runs all of it in little time, to see that it runs: its figures say nothing. The other scripts (`accuracy`,
+`demo`, `exchange`) run by themselves.
 """
 
 from __future__ import annotations
@@ -37,15 +38,26 @@ class Section(NamedTuple):
 SECTIONS = (
     Section("Training on two cores", "throughput", True, "--rounds 1 --turn-s 0.1"),
     Section("What a step costs beyond its computing", "gang", False, "--steps 50"),
+    Section("Between two hosts", "hosts", False, "--rounds 1"),
     Section("By the number of shards", "shards", False, "--rounds 1 --turn-s 0.1"),
+    Section("One process, one thread", "step", True, "--rounds 1"),
     Section("Whole jobs", "service", True, "--rounds 2 --slow-rounds 1"),
+    Section("Checkpoints", "checkpoints", False, "--rounds 1 --interval-s 0.5"),
     Section("Memory", "memory", False),
 )
 
 
 def measured(section: Section, peer_python: str, brief: bool) -> str | None:
     """What a script prints; None where it fails."""
-    command = [sys.executable, "-m", f"benchmarks.{section.script}", *(section.brief.split() if brief else [])]
+    # What the service warns of is for users, and would stand among the lines that say how far this is.
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-m",
+        f"benchmarks.{section.script}",
+        *(section.brief.split() if brief else []),
+    ]
     if section.peers:
         command += ["--peer-python", peer_python]
     begun = time.monotonic()

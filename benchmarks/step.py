@@ -1,6 +1,6 @@
 """One training step of one process, beside PyTorch's: forward pass, loss, backpropagation and SGD's update, one thread.
 
-    python -m benchmarks.step [--peer-python /path/to/python-with-torch] [--layers 784-256-128-10] [--batch 256]
+    python -m benchmarks.step [--peer-python /path/to/python-with-torch] [--layers 784-256-128-10] [--batch 32 256]
 
 Each side runs in a process of its own, both on the same core, and they take turns: what else the machine does then
 falls on both. A round is the CPU time of a fixed number of steps (with one thread and an idle machine that is the time
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 import statistics
 import sys
 import time
@@ -21,9 +20,10 @@ from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
-from benchmarks.machine import cpu_name
+from benchmarks.machine import described
 from benchmarks.made_rows import LEARNING_RATE
 from benchmarks.sides import Ready, Side, serve
+from benchmarks.tables import spread, table
 
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
@@ -84,7 +84,7 @@ STEPS = {"deltaq": deltaq_step, "pytorch": pytorch_step}
 def side(options: argparse.Namespace) -> Iterator[Ready]:
     """One side's process: asked for a number of steps, it answers with the CPU seconds that they took."""
     step, version = STEPS[options.side](
-        [int(units) for units in options.layers.split("-")], options.batch, options.momentum
+        [int(units) for units in options.layers.split("-")], options.batch[0], options.momentum
     )
 
     def seconds(steps: int) -> float:
@@ -96,36 +96,31 @@ def side(options: argparse.Namespace) -> Iterator[Ready]:
     yield version, seconds
 
 
-def started(python: str, name: str, options: argparse.Namespace) -> Side:
+def started(python: str, name: str, batch: int, options: argparse.Namespace) -> Side:
     command = [python, "-m", "benchmarks.step", "--side", name, "--layers", options.layers]
-    return Side([*command, "--batch", str(options.batch), "--momentum", str(options.momentum)], ONE_THREAD)
+    return Side([*command, "--batch", str(batch), "--momentum", str(options.momentum)], ONE_THREAD)
 
 
-def compare(options: argparse.Namespace) -> float:
-    """Run the rounds, print the table, and return the ratio."""
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    ours, peer = started(sys.executable, "deltaq", options), started(options.peer_python, "pytorch", options)
+def compare(batch: int, options: argparse.Namespace) -> list[str]:
+    """Run the rounds; answers a row of the table."""
+    ours, peer = (
+        started(python, name, batch, options)
+        for python, name in ((sys.executable, "deltaq"), (options.peer_python, "pytorch"))
+    )
     for one in (ours, peer):
         one.ask(options.steps)  # memory is touched, code is warm
     rounds = [(float(ours.ask(options.steps)), float(peer.ask(options.steps))) for _ in range(options.rounds)]
     for one in (ours, peer):
         one.close()
-    ratios = sorted(theirs / mine for mine, theirs in rounds)
-    print(f"machine   {cpu_name()}, {platform.system()}, Python {platform.python_version()}, one thread")
-    print(f"network   {options.layers}, batch {options.batch}, float32, SGD momentum {options.momentum}, cross-entropy")
-    for one, times in ((ours, [mine for mine, _ in rounds]), (peer, [theirs for _, theirs in rounds])):
-        print(f"step      {1e3 * statistics.median(times) / options.steps:8.3f} ms   {one.version}")
-    ratio = statistics.median(ratios)
-    print(f"ratio     {ratio:8.2f}      PyTorch / deltaq, median of {len(ratios)} ({ratios[0]:.2f} … {ratios[-1]:.2f})")
-    return ratio
+    medians = [f"{1e3 * statistics.median(seconds) / options.steps:.3f}" for seconds in zip(*rounds, strict=True)]
+    return [f"batch {batch}", *medians, spread([theirs / mine for mine, theirs in rounds]), ours.version, peer.version]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="deltaq's training step beside PyTorch's")
     parser.add_argument("--peer-python", default=sys.executable, help="a Python that has torch")
     parser.add_argument("--layers", default="784-256-128-10")
-    parser.add_argument("--batch", type=int, default=256)
+    parser.add_argument("--batch", type=int, nargs="+", default=[32, 256])
     parser.add_argument("--momentum", type=float, default=0.0)
     parser.add_argument("--steps", type=int, default=50, help="steps a round")
     parser.add_argument("--rounds", type=int, default=20)
@@ -133,8 +128,15 @@ def main() -> None:
     options = parser.parse_args()
     if options.side:
         serve(lambda: side(options))
-    else:
-        compare(options)
+        return
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    print(
+        f"{options.layers}, float32, SGD with momentum {options.momentum:g}, cross-entropy, one thread; milliseconds of"
+    )
+    print(f"CPU time a step, medians of {options.rounds} rounds. Machine: {described()}.\n")
+    rows = [compare(batch, options) for batch in options.batch]
+    print(table(["", "deltaq", "PyTorch", "PyTorch / deltaq", "versions", ""], rows))
 
 
 if __name__ == "__main__":

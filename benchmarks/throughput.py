@@ -1,6 +1,6 @@
 """Training on two cores, beside the peers and the machine's own bound: samples a second on the same rows and network.
 
-    python -m benchmarks.throughput [--peer-python PYTHON] [--rounds 7] [--turn-s 1.0]
+    python -m benchmarks.throughput [--peer-python PYTHON] [--rounds 5] [--turn-s 0.7]
 
 784-256-128-10, ReLU, softmax with cross-entropy, float32, plain SGD. deltaq trains as its users have it, by jobs of two
 shards on a running service. The others are warm processes that hold the rows in memory. All take turns; a ratio is that
@@ -92,8 +92,8 @@ def compare(client: Any, entries: Sequence[Entry], budget: Budget) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description="training on two cores beside the peers")
     parser.add_argument("--peer-python", default=sys.executable, help="a Python that has the peers")
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--turn-s", type=float, default=1.0, help="seconds of each at its turn, at least an epoch")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--turn-s", type=float, default=0.7, help="seconds of each at its turn, at least an epoch")
     options = parser.parse_args()
     print(__doc__.split("\n\n")[2], f"{PARAMETERS:,} parameters, {ROWS:,} rows. Machine: {described()}.\n", sep="\n")
     print(f"Medians of {options.rounds} rounds, in brackets the least and the largest ratio.\n")
