@@ -78,9 +78,7 @@ class Workers:
 
     def take(self, count: int) -> list[WorkerProcess]:
         """So many that are alive."""
-        for dead in [process for process in self.processes if not process.alive]:
-            self.processes.remove(dead)
-            dead.end()
+        self._bury()
         while len(self.processes) < count:
             self.processes.append(WorkerProcess(f"worker-{next(self._numbers)}"))
         return self.processes[:count]
@@ -101,10 +99,16 @@ class Workers:
         return gang
 
     def close(self) -> None:
-        """Have the gang let its workers go."""
+        """Have the gang let its workers go; those that died in it stay nobody's zombies."""
         if self._gang is not None:
             self._gang.close()
             self._gang = None
+        self._bury()
+
+    def _bury(self) -> None:
+        for dead in [process for process in self.processes if not process.alive]:
+            self.processes.remove(dead)
+            dead.end()
 
 
 if __name__ == "__main__":

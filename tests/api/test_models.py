@@ -218,8 +218,7 @@ def test_evaluations_that_wait_hold_nobody_else_up(
     path = services.settings.data_dir / "artifacts" / services.datasets.find("default", "colours")["path"]
     pipe, limiter, many = tmp_path / "pipe", services.evaluation_limiter, 60  # more than the threads that serve routes
     os.mkfifo(pipe)
-    content = path.read_bytes()
-    path.unlink()
+    kept = path.rename(path.with_name("kept"))
     path.symlink_to(pipe)
     with ThreadPoolExecutor(many) as threads:
         asked = [threads.submit(evaluate, client, trained.id, "colours") for _ in range(many)]
@@ -228,9 +227,8 @@ def test_evaluations_that_wait_hold_nobody_else_up(
             assert client.get(f"/v1/models/{trained.id}", timeout=5).status_code == 200
             assert not any(each.done() for each in asked)
         finally:
+            kept.replace(path)  # in one step: whoever opens it meanwhile finds the pipe or the whole file
             both_ends = os.open(pipe, os.O_RDWR)  # who waits for a writer goes on, and finds no data set there
-            path.unlink()
-            path.write_bytes(content)
         assert {each.result().status_code for each in asked} <= {200, 503}
     os.close(both_ends)
     assert evaluate(client, trained.id, "colours").status_code == 200
