@@ -78,7 +78,11 @@ def read_hello(connection: socket.socket) -> tuple[Hello, int]:
     packet, descriptors, _, _ = socket.recv_fds(connection, LARGEST, 1)
     if not descriptors:
         raise ConnectionError("the gang is gone before its hello")
-    return pickle.loads(packet), descriptors[0]
+    try:
+        return pickle.loads(packet), descriptors[0]
+    except Exception:  # of another version
+        os.close(descriptors[0])
+        raise
 
 
 def done(serial: int, seconds: float) -> bytes:

@@ -24,6 +24,8 @@ from workers.transport.messages import Hello, Order
 
 log = structlog.get_logger()
 
+HELLO_S = 5.0  # who connects and says nothing keeps the next one waiting for so long at most
+
 
 class OtherKernels(Exception):
     """This process's products would have other bits than the gang's."""
@@ -62,7 +64,9 @@ class GangServer:
         connection, _ = self._listener.accept()
         try:
             messages.peer_of(connection)
+            connection.settimeout(HELLO_S)
             hello, weights = messages.read_hello(connection)
+            connection.settimeout(None)
         except Exception as error:
             log.warning("a gang was not welcome", reason=str(error))
             connection.close()
