@@ -22,7 +22,7 @@ from workers.evaluation import Gathering
 from workers.mlp.parameters import Parameters
 from workers.place import Slot
 from workers.shard_computer import Assignment, ShardComputer
-from workers.transport import shared_memory
+from workers.transport import shared_memory, waiting
 from workers.transport.blocks import AnswerLayout, weights_in, weights_size
 from workers.transport.messages import Hello, Order, Run
 from workers.transport.peer import Peer, PeerLost
@@ -185,23 +185,23 @@ class NodeGang:
 
     def _answers(self, asked: Sequence[Asked], own_s: float) -> Iterator[tuple[Asked, bool]]:
         """Each of those asked, as it answers or is lost."""
-        waiting = {one.peer.connection.fileno(): one for one in asked}
+        silent = {one.peer.connection.fileno(): one for one in asked}
         poll = select.poll()
-        for descriptor in waiting:
+        for descriptor in silent:
             poll.register(descriptor, select.POLLIN)
         waited_s = 0.0
-        while waiting:
-            ready = poll.poll(LOOK_S * 1000)
-            for descriptor, _ in ready:
-                one = waiting.pop(descriptor)
+        while silent:
+            ready = waiting.ready(poll, LOOK_S)
+            for descriptor in ready:
+                one = silent.pop(descriptor)
                 poll.unregister(descriptor)
                 yield one, self.hear(one)
             if ready:
                 continue
             waited_s += LOOK_S
-            for descriptor, one in list(waiting.items()):
+            for descriptor, one in list(silent.items()):
                 if self.end_if_silent(one, waited_s, own_s):
-                    del waiting[descriptor]
+                    del silent[descriptor]
                     poll.unregister(descriptor)
                     yield one, False
 

@@ -18,7 +18,7 @@ import structlog
 
 from workers.shard_computer import ShardComputer
 from workers.tokens import StaleToken, TokenGuard
-from workers.transport import messages, shared_memory
+from workers.transport import messages, shared_memory, waiting
 from workers.transport.blocks import AnswerBlock, AnswerLayout, weights_in, weights_size
 from workers.transport.messages import Hello, Order
 
@@ -52,8 +52,7 @@ class GangServer:
             poll.register(self._listener, select.POLLIN)
             if self._served is not None:
                 poll.register(self._served.connection, select.POLLIN)
-            ready = {descriptor for descriptor, _ in poll.poll()}
-            if self._listener.fileno() in ready:
+            if self._listener.fileno() in waiting.ready(poll):
                 self._welcome()
             elif self._served is not None and not self._served.answer(self._guard):
                 self._served.close()
