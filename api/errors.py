@@ -57,6 +57,7 @@ STATUS: dict[type[DeltaqError], int] = {
 
 HEADERS = {
     401: {"WWW-Authenticate": 'Bearer realm="deltaq"'},
+    413: {"Connection": "close"},  # so that the rest of the body is not sent
     429: {"Retry-After": "5"},
     503: {"Retry-After": "1"},
 }
