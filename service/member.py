@@ -77,6 +77,10 @@ class Member:
         """It serves this from now on."""
         self.lease, self.grown_bytes, self._asked_idle = lease, 0, False
 
+    def dismiss(self, lease: Lease) -> None:
+        """Have a worker drop what it has as its node's leader, for a runner that died before it could say so."""
+        self.actor.dismiss.remote(lease.token)
+
     def free(self) -> None:
         """It serves nothing from now on."""
         self.lease, self.change, self.slots = None, None, []

@@ -216,6 +216,8 @@ class Pool:
             return
         runner = self.serving().get(member.lease)
         if runner is None:  # it is the runner itself
+            for name in self._bound(member):
+                self.workers[name].dismiss(member.lease)
             self._free(member)
         else:
             first, *others = runner.slots

@@ -6,6 +6,8 @@ another host, reached through Ray.
 
 from __future__ import annotations
 
+import os
+import signal
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from tests.hosts.cluster import Cluster
 from tests.hosts.namespaces import Host
 from tests.integration.live import mapped, running, until
 from tests.integration.test_survival import assert_refused
+from tests.workers.transport.holdings import blocks_of, holders_of
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -104,6 +107,19 @@ def test_workers_on_two_hosts_change_no_bit(cluster: Cluster, undisturbed: dict[
     job = cluster.live.finish(job_id)
     assert (job["result"]["workers_used"], undisturbed["workers_used"]) == (3, 1)
     assert_same_bits(cluster, job, undisturbed)
+
+
+def test_a_worker_of_another_host_keeps_nothing_of_a_dead_runners_job(cluster: Cluster) -> None:
+    job_id = begun(cluster, 3)
+    other = other_host(cluster, job_id)
+    held = {block for pid in other.pids() for block in blocks_of(pid)}
+    assert held, "its leader has the weights"
+    runner = cluster.live.pid("runners")
+    os.kill(runner, signal.SIGSTOP)
+    assert cluster.live.call("POST", f"/v1/jobs/{job_id}/cancel").status_code == 202
+    cluster.live.kill(runner)  # the job is cancelled, and none that comes later takes the worker
+    until(lambda: not holders_of(held), 30.0, "the weights are dropped")
+    assert cluster.live.finish(job_id, "cancelled")["attempt"] == 1
 
 
 def finished_without_a_raylet(cluster: Cluster, job_id: str) -> dict[str, Any]:
