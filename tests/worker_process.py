@@ -76,6 +76,11 @@ class Workers:
         for process in self.processes:
             process.end()
 
+    @property
+    def pids(self) -> list[int]:
+        """The numbers of the processes."""
+        return [process.pid for process in self.processes]
+
     def take(self, count: int) -> list[WorkerProcess]:
         """So many that are alive."""
         self._bury()

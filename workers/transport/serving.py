@@ -104,7 +104,8 @@ class ServedGang:
         descriptor, own = shared_memory.create("deltaq-answers", layout.size)
         self._answers = AnswerBlock(own, layout)
         try:
-            socket.send_fds(connection, [bytes([messages.READY])], [descriptor])
+            with suppress(ConnectionError):  # it is gone already, and its end is read next
+                socket.send_fds(connection, [bytes([messages.READY])], [descriptor])
         finally:
             os.close(descriptor)
 

@@ -32,6 +32,15 @@ def descriptors_of(pid: int | str = "self") -> int:
     return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
+def connections_of(pid: int | str = "self") -> list[str]:
+    """What a process has open to others: sockets, processes to be ended, blocks of memory."""
+    found: list[str] = []
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):
+            found.append(os.readlink(entry))
+    return [name for name in found if any(kind in name for kind in ("socket:", "pidfd", *NAMES))]
+
+
 def named_memory_of(pid: int | str = "self") -> list[str]:
     """What a process has mapped of memory that has a name in a file system, and may be left behind there."""
     return [line for line in Path(f"/proc/{pid}/maps").read_text().splitlines() if "/dev/shm/" in line]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from workers.mlp.optimizers import OPTIMIZERS
 from workers.mlp.random import Purpose, philox
 from workers.shard_computer import Assignment
 from workers.transport import Transport
+
+Normalization = Literal["none", "batch", "layer"]
 
 ROWS, INPUTS, CLASSES, SHARDS = 600, 40, 5, 4
 
@@ -31,12 +34,17 @@ def write_data(folder: Path) -> Path:
 
 
 def assignment_in(
-    folder: Path, *, units: tuple[int, int] = (48, 32), batch_size: int = 250, shards: int = SHARDS
+    folder: Path,
+    *,
+    units: tuple[int, int] = (48, 32),
+    normalizations: tuple[Normalization, Normalization] = ("batch", "layer"),
+    batch_size: int = 250,
+    shards: int = SHARDS,
 ) -> Assignment:
-    """Dropout and both normalisations; the last mini-batch of an epoch is a short one."""
+    """Dropout and normalisations; the last mini-batch of an epoch is a short one."""
     layers = (
-        LayerShape(units[0], "tanh", "batch", dropout=0.2),
-        LayerShape(units[1], "relu", "layer", dropout=0.1),
+        LayerShape(units[0], "tanh", normalizations[0], dropout=0.2),
+        LayerShape(units[1], "relu", normalizations[1], dropout=0.1),
         LayerShape(CLASSES, "softmax"),
     )
     architecture = Architecture(INPUTS, layers, "cross_entropy", input_dropout=0.1)
@@ -45,10 +53,14 @@ def assignment_in(
 
 
 def train(
-    transport: Transport, assignment: Assignment, steps: int, before_step: Callable[[int], None] = lambda _: None
+    transport: Transport,
+    assignment: Assignment,
+    steps: int,
+    before_step: Callable[[int], None] = lambda _: None,
+    optimizer: str = "adam",
 ) -> str:
     """Do so many steps and evaluate each epoch; answers the SHA-256 of all outputs, sums and the last weights."""
-    server = ParameterServer(assignment.architecture, OPTIMIZERS["adam"](0.01), transport, seed=1)
+    server = ParameterServer(assignment.architecture, OPTIMIZERS[optimizer](0.01), transport, seed=1)
     per_epoch = steps_per_epoch(ROWS, assignment.batch_size)
     seen = hashlib.sha256()
     for number in range(steps):
