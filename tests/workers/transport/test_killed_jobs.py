@@ -84,6 +84,7 @@ def trained_in_a_storm(workers: Workers, folder: Path, seed: int) -> tuple[set[i
 
 @pytest.mark.parametrize("seed", seeds(10, 100))
 def test_kills_and_changes_leave_no_trace_in_the_bits_or_behind(workers: Workers, made_rows: Path, seed: int) -> None:
+    workers.close()  # what an earlier test had
     held, connected, named = blocks_of(), connections_of(), named_memory_of()
     blocks, gang_sizes = trained_in_a_storm(workers, made_rows, seed)
     assert 3 in gang_sizes
