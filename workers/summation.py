@@ -9,6 +9,7 @@ which would turn −0 into +0.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -43,16 +44,19 @@ def combine_subtrees(sums: Mapping[tuple[int, int], T], lo: int, hi: int, add: C
     return add(left, right)
 
 
-def complete_subtrees(held: Iterable[int], count: int) -> list[tuple[int, int]]:
+def complete_subtrees(held: Iterable[int], count: int) -> tuple[tuple[int, int], ...]:
     """Return the largest subtrees (lo, hi) of tree(0, count) all of whose units are held, from left to right."""
-    units = frozenset(held)
+    return _complete_subtrees(frozenset(held), count)
 
-    def within(lo: int, hi: int) -> list[tuple[int, int]]:
+
+@lru_cache(maxsize=64)  # a worker holds the same shards in one step after the other
+def _complete_subtrees(units: frozenset[int], count: int) -> tuple[tuple[int, int], ...]:
+    def within(lo: int, hi: int) -> tuple[tuple[int, int], ...]:
         if units.issuperset(range(lo, hi)):
-            return [(lo, hi)]
+            return ((lo, hi),)
         if hi - lo < 2:
-            return []
+            return ()
         middle = tree_split(lo, hi)
         return within(lo, middle) + within(middle, hi)
 
-    return within(0, count) if count else []
+    return within(0, count) if count else ()

@@ -76,13 +76,12 @@ class RMSprop(Optimizer):
             np.subtract(spread, np.multiply(state[1], state[1], out=scratch), out=spread)
             np.maximum(spread, 0, out=spread)  # a gradient that stays the same has a variance of 0, but for rounding
         np.add(np.sqrt(spread, out=spread), p.dtype.type(self.epsilon), out=spread)
-        np.divide(g, spread, out=g)
+        velocity = np.divide(g, spread, out=g)
         if np.any(self.momentum):
             velocity = state[-1]
             np.multiply(velocity, per_network(self.momentum, p.dtype), out=velocity)
             np.add(velocity, g, out=velocity)
-            np.copyto(g, velocity)
-        self.take(p, g, rate)
+        self.take(p, velocity, rate, change=g)
 
 
 @dataclass(eq=False)

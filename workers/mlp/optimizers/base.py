@@ -96,10 +96,10 @@ class Optimizer(ABC):
             np.multiply(p, per_network(weight_decay, p.dtype), out=scratch)
             np.add(g, scratch, out=g)
 
-    def take(self, p: Array, direction: Array, rate: ArrayLike) -> None:
-        """p ← p − rate · direction, which is used up."""
-        np.multiply(direction, per_network(rate, p.dtype), out=direction)
-        np.subtract(p, direction, out=p)
+    def take(self, p: Array, direction: Array, rate: ArrayLike, change: Array | None = None) -> None:
+        """p ← p − rate · direction, which is used up where there is no array for the change."""
+        change = np.multiply(direction, per_network(rate, p.dtype), out=direction if change is None else change)
+        np.subtract(p, change, out=p)
 
     def scratch(self, like: Array, number: int = 0) -> Array:
         """Return an array of that shape for intermediate results, the same one each time."""

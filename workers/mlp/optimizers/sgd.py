@@ -43,18 +43,12 @@ class SGD(Optimizer):
     def descend(self, p: Array, g: Array, state: list[Array], rate: ArrayLike, step: int) -> None:
         """Follow the gradient, or the velocity."""
         self.decay(p, g, self.weight_decay)
-        if state:
-            self._follow_velocity(state[0], g)
-        self.take(p, g, rate)
-
-    def _follow_velocity(self, v: Array, g: Array) -> None:
-        """Take g into the velocity, and turn it into the direction of the step."""
-        momentum = per_network(self.momentum, g.dtype)
+        if not state:
+            self.take(p, g, rate)
+            return
+        (v,), momentum = state, per_network(self.momentum, g.dtype)
         np.multiply(v, momentum, out=v)
         np.add(v, g, out=v)
-        if not self.nesterov:
-            np.copyto(g, v)
-            return
-        scratch = self.scratch(g)
-        np.multiply(v, momentum, out=scratch)
-        np.add(g, scratch, out=g)
+        if self.nesterov:
+            np.add(g, np.multiply(v, momentum, out=self.scratch(g)), out=g)
+        self.take(p, g if self.nesterov else v, rate, change=g)
