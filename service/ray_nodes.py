@@ -46,9 +46,9 @@ def head_command(
 def node_command(
     address: str, slots: int, *, node_ip: str | None = None, temp_dir: str | None = None, block: bool = True
 ) -> list[str]:
-    """A node that joins the head at `address`."""
-    blocking = ["--block"] if block else []
-    return [*_START, *blocking, f"--address={address}", f"--num-cpus={slots}", *_at(node_ip, temp_dir)]
+    """A node that joins the head at `address`, without a log monitor."""
+    parts = [*(["--block"] if block else []), "--include-log-monitor=false"]
+    return [*_START, *parts, f"--address={address}", f"--num-cpus={slots}", *_at(node_ip, temp_dir)]
 
 
 def health_command(settings: Settings) -> list[str]:

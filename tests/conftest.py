@@ -13,6 +13,7 @@ for name in ("NO_PROXY", "no_proxy"):  # a test talks to loopback alone
     os.environ[name] = ",".join(filter(None, (os.environ.get(name), "127.0.0.1,localhost,::1")))
 
 import shutil  # noqa: E402
+import signal  # noqa: E402
 import tempfile  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
@@ -31,6 +32,24 @@ if TYPE_CHECKING:
 base = settings.get_profile("ci" if os.environ.get("CI") else "default")
 settings.register_profile("deltaq", base, deadline=None)
 settings.load_profile("deltaq")
+
+# A shell starts what runs in its background deaf to Ctrl-C, and so would be all that tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# These start clusters of several processes, and mostly wait for them.
+CLUSTERS = (
+    "tests/hosts/", "tests/integration/", "tests/deltaq/test_demo.py", "tests/service/test_embedded.py",
+    "tests/service/test_pool.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where tests run side by side: clusters one after the other and from the start, other files each in one piece."""
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group("clusters" if file.startswith(CLUSTERS) else file))
+    if items and items[0].config.getoption("dist") != "no":
+        items.sort(key=lambda item: not item.nodeid.startswith(CLUSTERS))
 
 
 @pytest.fixture(scope="session")

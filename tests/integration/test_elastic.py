@@ -16,7 +16,7 @@ WIDE: dict[str, Any] = {
     "network": {"hidden": [256, 128], "dropout": 0.1, "normalization": "batch"},  # large enough to gain by a worker
     "batch_size": 512,
     "shards": 4,
-    "epochs": 300,
+    "epochs": 200,
     "optimizer": {"name": "adam"},
     "workers": {"min": 1, "max": 2},
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,16 +53,9 @@ def strike(live: LiveService, find: Callable[[LiveService], int]) -> None:
         pytest.param(30, marks=[pytest.mark.chaos, pytest.mark.timeout(3000)]),
     ],
 )
-def test_a_storm_of_kills_loses_no_job_and_no_bit(tmp_path: Path, kills: int) -> None:
-    live = LiveService(tmp_path / "data", workers=2, DELTAQ_CHECKPOINT_S="0.4")
-    try:
-        storm(live, random.Random(kills), kills)  # the same storm each time
-    finally:
-        live.stop()
-
-
-def storm(live: LiveService, chance: random.Random, kills: int) -> None:
+def test_a_storm_of_kills_loses_no_job_and_no_bit(live: LiveService, kills: int) -> None:
     """Two jobs, a kill, two jobs, a kill …, and a look at every job that came."""
+    chance = random.Random(kills)  # the same storm each time
     undisturbed = live.finish(live.submit(SPEC))["result"]["weights_sha256"]
     jobs = []
     for _ in range(kills):

@@ -18,7 +18,7 @@ from tests.integration.live import LiveService, running, until
 
 pytestmark = pytest.mark.timeout(300)
 
-EPOCHS = 400
+EPOCHS = 200
 SPEC: dict[str, Any] = {
     "dataset": "digits",
     "network": {"hidden": [48, 32]},
@@ -29,7 +29,7 @@ SPEC: dict[str, Any] = {
     "early_stopping": {"patience": 1000},
     "workers": {"min": 2, "max": 2},
 }
-EARLY = 90  # of 2400 steps: a checkpoint is there, and most of the work is not done
+EARLY = 90  # of 1200 steps: a checkpoint is there, and most of the work is not done
 
 
 @dataclass(frozen=True)

@@ -154,12 +154,12 @@ def story_of_a_fault(settings: Settings) -> None:
     problem = next(problem for problem in pool.picture()["problems"] if "runner" in problem)
     assert "Redis URL must specify one of the following schemes" in problem, problem
     tries = 0
-    while time.monotonic() < started + 10:
+    while time.monotonic() < started + 6:
         before = len(pool.runners)
         pool.refresh(wait_s=0.1)
         tries += max(0, len(pool.runners) - before)
         time.sleep(0.05)
-    assert tries <= 8, tries
+    assert tries <= 5, tries
 
 
 def story_of_its_size(settings: Settings) -> None:
