@@ -14,8 +14,8 @@ def main() -> int:
     try:
         kernels.pin()
         from api.server import serve  # imports NumPy, which must find its kernels pinned
-        from service import logs
         from service.settings import load_settings
+        from workers import logs
 
         settings = load_settings()
         logs.configure(settings.log_level)

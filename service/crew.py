@@ -130,7 +130,7 @@ class Crew:
         started = Counter(worker.node for worker in self.workers.values())
         for node, count in pool_size.shares(self._slots, started, self._wanted).items():
             for name in self._missing("worker", self.workers, node, count):
-                self._start(self.workers, name, node, GradientWorker, num_cpus=1)
+                self._start(self.workers, name, node, GradientWorker, self._settings.log_level, num_cpus=1)
             for name in self._missing("runner", self.runners, node, count):
                 options = {"num_cpus": 0, "max_concurrency": RUNNER_CALLS}
                 self._start(self.runners, name, node, Runner, self._settings, connect, **options)

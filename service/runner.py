@@ -11,7 +11,6 @@ from dataclasses import replace
 
 import structlog
 
-from service import logs
 from service.artifacts import Artifacts
 from service.attempt import Attempt
 from service.dataset_records import DatasetRecords
@@ -23,7 +22,7 @@ from service.requests import Requests
 from service.settings import Settings
 from service.store import Store
 from service.work import Connect, Equipment, Work
-from workers import kernels
+from workers import kernels, logs
 from workers.own_memory import give_back
 from workers.place import Place, Slot
 

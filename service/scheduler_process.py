@@ -8,7 +8,6 @@ import time
 from collections.abc import Sequence
 from threading import Thread
 
-from service import logs
 from service.artifacts import Artifacts
 from service.builtin import install_builtins
 from service.dataset_records import DatasetRecords
@@ -18,7 +17,7 @@ from service.ray_nodes import address_of_head, node_command
 from service.redis_server import await_suitable
 from service.settings import load_settings
 from service.store import Store
-from workers import kernels
+from workers import kernels, logs
 
 
 def main(arguments: Sequence[str]) -> None:

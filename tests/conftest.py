@@ -17,11 +17,12 @@ import signal  # noqa: E402
 import tempfile  # noqa: E402
 from collections.abc import Iterator  # noqa: E402
 from pathlib import Path  # noqa: E402
-from typing import TYPE_CHECKING  # noqa: E402
+from typing import TYPE_CHECKING, Any  # noqa: E402
 
 import pytest  # noqa: E402
 import redis  # noqa: E402
 from hypothesis import settings  # noqa: E402
+from xdist.scheduler import LoadScopeScheduling  # noqa: E402
 
 from service.redis_server import RedisServer  # noqa: E402
 
@@ -43,12 +44,21 @@ CLUSTERS = (
 )  # fmt: skip
 
 
+class Files(LoadScopeScheduling):  # type: ignore[misc]
+    """Tests side by side: the clusters one after the other, every other file in one piece."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "clusters" if nodeid.startswith(CLUSTERS) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Files:
+    """Side by side so."""
+    return Files(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Where tests run side by side: clusters one after the other and from the start, other files each in one piece."""
-    for item in items:
-        file = item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group("clusters" if file.startswith(CLUSTERS) else file))
-    if items and items[0].config.getoption("dist") != "no":
+    """Side by side, what takes longest is begun first."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
         items.sort(key=lambda item: not item.nodeid.startswith(CLUSTERS))
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from workers import kernels
+from workers import kernels, logs
 from workers.batches import Step
 from workers.datafiles import Part
 from workers.mlp.arrays import Array
@@ -27,10 +27,15 @@ JOIN_S = 2.0  # how long a leader waits for the rest of its node before it says 
 
 
 class GradientWorker:
-    """Serves one job at a time, the one whose lease is the latest."""
+    """Serves one job at a time, the one whose lease is the latest.
 
-    def __init__(self) -> None:
+    `log_level` is for a process of its own, whose log this configures.
+    """
+
+    def __init__(self, log_level: str | None = None) -> None:
         kernels.check()
+        if log_level is not None:
+            logs.configure(log_level)
         self._fingerprint = kernels.fingerprint()
         self._guard = TokenGuard()
         self._server = GangServer(self._guard, self._fingerprint)

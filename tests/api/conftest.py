@@ -12,13 +12,13 @@ from fastapi import FastAPI
 
 from api.app import create_app
 from api.services import Services
-from service import logs
 from service.datasets import Dataset
 from service.ids import new_id
 from service.queue import ClaimedJob
 from service.redis_server import RedisServer
 from service.settings import Settings
 from tests.api.asking import SPEC, Claim, Submit, listening, record, two_classes, write_keys
+from workers import logs
 
 KEYS = {
     "owner": ("default", ["read", "write"]),

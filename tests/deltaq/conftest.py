@@ -79,7 +79,7 @@ class ApiProcess:
         self.process.wait(10)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def api_process(redis_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiProcess]:
     process = ApiProcess(redis_server.url, tmp_path_factory.mktemp("api"))
     yield process

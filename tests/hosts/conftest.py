@@ -15,7 +15,7 @@ from tests.hosts.cluster import Cluster
 SLOTS = {"wide": 2, "narrow": 1, "spare": 1}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def network() -> Iterator[namespaces.Network]:
     """The hosts; the first one has the service."""
     lacking = namespaces.lacking()
@@ -27,7 +27,7 @@ def network() -> Iterator[namespaces.Network]:
         yield hosts
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_cluster(network: namespaces.Network, runtime_dir: Path) -> Iterator[Cluster]:
     """The service on these hosts, every slot idle."""
     folder = runtime_dir / "hosts"

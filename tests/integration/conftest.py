@@ -10,7 +10,7 @@ import pytest
 from tests.integration.live import LiveService
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveService]:
     """A service with two workers and checkpoints often enough to matter in a short job."""
     service = LiveService(Path(tmp_path_factory.mktemp("live")) / "data", workers=2, DELTAQ_CHECKPOINT_S="0.4")

@@ -21,6 +21,7 @@ if __name__ == "__main__":
 
 import psutil
 import ray
+import structlog
 from ray._private.node import Node
 from ray._private.parameter import RayParams
 
@@ -90,6 +91,8 @@ def story_of_a_pool(settings: Settings) -> None:
     refreshed(first, lambda: warm(first, slots))
     assert len(first.runners) == slots
     assert first.picture()["problems"] == []
+    for member in (*first.workers.values(), *first.runners.values()):
+        assert ray.get(member.actor.__ray_call__.remote(logs_json)), member.name
 
     second = Pool(settings, epoch=2)
     refreshed(second, lambda: second.settled and warm(second, slots))
@@ -134,6 +137,11 @@ def what_has_grown_is_replaced(settings: Settings) -> None:
     refreshed(pool, lambda: pool.workers.get(worker.name) is not worker)
     refreshed(pool, lambda: worker.name in names(pool))
     assert pool.workers[worker.name].place != worker.place
+
+
+def logs_json(_: Any) -> bool:
+    """Whether this process writes its log as the service does."""
+    return isinstance(structlog.get_config()["processors"][-1], structlog.processors.JSONRenderer)
 
 
 def later(worker: Member, than: float) -> bool:
