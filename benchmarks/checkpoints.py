@@ -1,6 +1,6 @@
 """What checkpoints cost a training: the default interval's worth of steps with one save among them, beside none.
 
-    python -m benchmarks.checkpoints [--rounds 3] [--interval-s 5]
+    python -m benchmarks.checkpoints [--rounds 7] [--interval-s 5]
 
 The training, the two copies and the thread that writes are the service's; files go to a real folder and are flushed.
 The process has one core, as where all others compute too: what the thread works, the training waits for. Windows with
@@ -151,7 +151,7 @@ def compare(rounds: int, interval_s: float, folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="what checkpoints cost a training")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=7)
     interval_s = float(Settings.model_fields["checkpoint_s"].default)
     parser.add_argument(
         "--interval-s", type=float, default=interval_s, help="between two saves [the service's default]"
