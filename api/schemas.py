@@ -112,7 +112,12 @@ class Job(Answer):
     started_at: Time | None
     finished_at: Time | None
     attempt: int = Field(description="How often it was started")
-    queue_position: int | None = Field(description="How many queued jobs go before it")
+    queue_position: int | None = Field(description="How many queued jobs go before it, where it waits for workers")
+    waits_until: Time | None = Field(
+        description="It is not in line before: `not_before`, or the time of its next retry"
+    )
+    waits_for: list[str] = Field(description="Jobs that have to succeed before it is in line")
+    retried: int = Field(description="How many of its retries are used up")
     progress: Progress
     metrics: MetricsRow | None = Field(description="The latest epoch's")
     result: Result | None

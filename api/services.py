@@ -15,7 +15,7 @@ from service.artifacts import Artifacts
 from service.dataset_records import DatasetRecords
 from service.errors import Misconfigured
 from service.events import Events
-from service.job_records import Jobs
+from service.job_records import Jobs, Limits
 from service.model_evaluation import ModelEvaluations
 from service.model_records import ModelRecords
 from service.models import ModelStore
@@ -50,7 +50,8 @@ class Services:
     def of(cls, settings: Settings) -> Services:
         """Put the parts together. Raises: Misconfigured."""
         store = _store(settings.redis_url)
-        jobs, datasets, artifacts = Jobs(store), DatasetRecords(store), Artifacts(settings.artifacts_url)
+        limits = Limits(settings.max_queued, settings.max_queued_tenant)
+        jobs, datasets, artifacts = Jobs(store, limits), DatasetRecords(store), Artifacts(settings.artifacts_url)
         queue, listener = Queue(store), HintListener(store)
         models = ModelStore(ModelRecords(store), artifacts)
         return cls(

@@ -7,7 +7,6 @@ attempt's lease. Knows no scheduling, and reaches Ray through its transport alon
 
 from __future__ import annotations
 
-import time
 from typing import Any, Literal
 
 import structlog
@@ -19,8 +18,11 @@ from service.checkpoints import Checkpoint, CheckpointLost
 from service.errors import (
     DeltaqError,
     LeaseLost,
+    RedisUnavailable,
+    TimeLimit,
     TrainingFailed,
     Unavailable,
+    WorkerLost,
 )
 from service.folds import Stage, next_stage
 from service.gradient_checking import said, verify_gradient
@@ -37,7 +39,8 @@ from workers.transport import Transport, WorkersLost
 
 log = structlog.get_logger()
 
-PAUSE_S = 1.0
+Asked = Literal["cancelled", "paused", "drained", "over"]
+KEEPING = ("paused", "drained", "over")  # with a checkpoint of what has been trained
 
 
 class Interrupted(Exception):
@@ -98,11 +101,13 @@ class Attempt:
             self._train()
         except Interrupted as stop:
             self._release(str(stop), pause=stop.pause)
+        except RedisUnavailable as away:
+            self._release(f"attempt {self.work.job.attempt} ended: {away.detail}")
         except (WorkersLost, Unavailable) as lost:
-            time.sleep(PAUSE_S)  # what was not there may be back by then
-            self._release(f"attempt {self.work.job.attempt} ended: {lost}")
+            self._try_again(lost if isinstance(lost, Unavailable) else WorkerLost(str(lost)))
 
     def _train(self) -> None:
+        self.beat.enter("loading", self.equipment.settings.load_limit_s)
         inputs, saved = self._inputs(), self._saved()
         folds = [] if saved is None else saved.state.folds
         while True:
@@ -157,6 +162,7 @@ class Attempt:
         self.check()
         training.run(self)
         training.keep_best()
+        self.beat.enter("evaluation", self.equipment.settings.step_limit_s)
 
     def _inputs(self) -> JobInputs:
         given = self.equipment
@@ -209,20 +215,24 @@ class Attempt:
         """
         self._resize()
         asked = self._asked()
-        if self.training is not None and (asked in ("paused", "drained") or (asked is None and self.checkpoints.due)):
+        if self.training is not None and (asked in KEEPING or (asked is None and self.checkpoints.due)):
             if not self.training.settled:
                 self.training.settle()
                 return
             self._save(self.training)
+        if asked == "over":
+            raise self._time_limit()
         if asked is not None:
-            raise Interrupted(asked)
+            raise Interrupted(self.requests.leave if asked == "drained" and self.requests.leave else asked)
 
     def after_step(self) -> None:
         """As between any two pieces of work. Raises: as `check`."""
+        self.beat.enter("step", self.equipment.settings.step_limit_s)
         self.check()
 
     def after_epoch(self, row: dict[str, Any]) -> None:
         """Hand the epoch's metrics to the beat."""
+        self.beat.enter("step", self.equipment.settings.step_limit_s)
         self.beat.add_row(row)
 
     def tell(self, level: Literal["info", "warning"], message: str) -> None:
@@ -235,14 +245,29 @@ class Attempt:
             self._save(self.training)
         raise Interrupted(reason, pause=True)
 
-    def _asked(self) -> Literal["cancelled", "paused", "drained"] | None:
+    def _asked(self) -> Asked | None:
         self.beat.check()
         self.checkpoints.check()
         if self.beat.requested == "cancel":
             return "cancelled"
         if self.beat.requested == "pause":
             return "paused"
-        return "drained" if self.requests.draining else None
+        if self.requests.leave is not None:
+            return "drained"
+        limit_s = self.work.job.spec.time_limit_s
+        return "over" if limit_s is not None and self._ran_s > limit_s else None
+
+    @property
+    def _ran_s(self) -> float:
+        """For how long the job has run, all attempts added."""
+        return self.work.job.ran_s + self.beat.ran_s
+
+    def _time_limit(self) -> TimeLimit:
+        attempts, limit_s = self.work.job.attempt, self.work.job.spec.time_limit_s
+        detail = f"time_limit_s is {limit_s:g}: the job has run for {self._ran_s:.1f} s in {attempts} attempt(s)"
+        return TimeLimit(
+            detail, hint="Raise time_limit_s; or retry it from its checkpoint, by which the time begins anew."
+        )
 
     def _save(self, training: Training) -> None:
         training.check_finite()
@@ -259,6 +284,7 @@ class Attempt:
 
     def _succeed(self, training: Training, found: Kept, inputs: JobInputs, prepared: PreparedData) -> None:
         self._flush()
+        self.beat.enter("saving", self.equipment.settings.save_limit_s)
         result = {**result_of(training, found), "fingerprint": self.equipment.fingerprint}
         result["workers_used"] = self.workers_used
         if self.gradient_check is not None:
@@ -292,6 +318,10 @@ class Attempt:
     def _release(self, reason: str, *, pause: bool = False) -> None:
         self._flush()
         self.beat.insist(lambda: self.queue.release(self.lease, reason, pause=pause))
+
+    def _try_again(self, error: Unavailable) -> None:
+        self._flush()
+        self.beat.insist(lambda: self.queue.try_again(self.lease, error))
 
     def _progress(self) -> dict[str, Any] | None:
         return None if self.training is None else self.training.progress()

@@ -7,6 +7,7 @@ attributes that a step may read at no cost. Knows no training, no files and no R
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import deque
@@ -50,6 +51,8 @@ class Beat:
         self._interval_s = interval_s
         self._progress = progress
         self._clock = clock
+        self._began = clock()
+        self._phase, self._phase_began, self._phase_limit_s = "start", self._began, math.inf
         self._announced: tuple[int, float] | None = None  # the step last shown to who watches, and when
         self._rows: deque[dict[str, Any]] = deque()
         self._lines: deque[tuple[Level, str]] = deque()
@@ -69,6 +72,19 @@ class Beat:
     ) -> None:
         self._stop.set()
         self._thread.join()
+
+    @property
+    def ran_s(self) -> float:
+        """For how long the attempt has run, in seconds."""
+        return self._clock() - self._began
+
+    def enter(self, phase: str, limit_s: float) -> None:
+        """The attempt is in this phase from now on, once more maybe; when it does not say so again within the limit, it
+        is taken to be stuck: the beat ends, and with it the lease.
+
+        Units: `limit_s` in seconds.
+        """
+        self._phase, self._phase_limit_s, self._phase_began = phase, limit_s, self._clock()
 
     def check(self) -> None:
         """Return while the job is this holder's and its beat goes on.
@@ -124,6 +140,9 @@ class Beat:
     def _run(self) -> None:
         while not self._stop.wait(self._interval_s):
             try:
+                if self._clock() - self._phase_began > self._phase_limit_s:
+                    self._give_up()
+                    return
                 self._once()
             except StoreUnavailable:
                 continue  # training goes on; the lease is the leader's to judge
@@ -134,6 +153,11 @@ class Beat:
                 self._failure = failure
                 log.exception("the beat failed", job=self._lease.job_id)
                 return
+
+    def _give_up(self) -> None:
+        message = f"The {self._phase} has taken longer than {self._phase_limit_s:g} s: the runner is taken to be stuck."
+        log.error("stuck", job=self._lease.job_id, phase=self._phase, limit_s=self._phase_limit_s)
+        self._queue.log(self._lease, "warning", message)
 
     def _once(self, *, last: bool = False) -> None:
         with self._beating:
@@ -169,11 +193,11 @@ class Beat:
         """Beat with the progress; who watches is shown it at once, then each second that has news, and at the last."""
         progress = self._progress()
         if progress is None:
-            return self._queue.beat(self._lease)
+            return self._queue.beat(self._lease, ran_s=self.ran_s)
         step, now = progress["step"], self._clock()
         shown = self._announced
         announce = shown is None or (step != shown[0] and (last or now - shown[1] >= ANNOUNCE_S))
-        requested = self._queue.beat(self._lease, progress, announce=announce)
+        requested = self._queue.beat(self._lease, progress, announce=announce, ran_s=self.ran_s)
         if announce:
             self._announced = (step, now)
         return requested

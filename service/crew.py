@@ -37,7 +37,7 @@ class Crew:
     """
 
     def __init__(
-        self, settings: Settings, epoch: int, arrived: Callable[[Member], None], gone: Callable[[Member], None]
+        self, settings: Settings, epoch: int, arrived: Callable[[Member], None], gone: Callable[[Member, str], None]
     ) -> None:
         self._settings = settings
         self._arrived, self._gone = arrived, gone
@@ -56,6 +56,10 @@ class Crew:
     def capacity(self) -> int:
         """How many workers there may be."""
         return pool_size.limited(sum(self._slots.values()), self._settings.pool_max)
+
+    def stands(self, node: str) -> bool:
+        """Whether this node is there."""
+        return node in self._slots
 
     @property
     def problems(self) -> list[str]:
@@ -91,7 +95,7 @@ class Crew:
         if member.place is None and member.node in self._slots:  # it never stood: do not start it again at once
             self._backoffs.setdefault(member.name, Backoff(reason)).fail(reason)
         del members[member.name]
-        self._gone(member)
+        self._gone(member, reason)
 
     @property
     def _wanted(self) -> int:

@@ -5,8 +5,9 @@
     ├ NotFound         JobNotFound, DatasetNotFound, ModelNotFound
     ├ Conflict         IllegalTransition, LeaseLost, DuplicateName, IdempotencyConflict, InUse
     ├ Refused          QueueFull, TooLarge, Unauthorized, Forbidden
-    ├ TrainingFailed   Diverged, DataMissing, UnusableData, WrongGradient   on the job, with what to try; not retried
-    ├ Unavailable      StoreUnavailable, WorkerLost      retried
+    ├ TrainingFailed   Diverged, DataMissing, UnusableData, WrongGradient, TimeLimit, Poisonous, DependencyFailed
+    │                  on the job, with what to try; not retried
+    ├ Unavailable      StoreUnavailable (RedisUnavailable), WorkerLost      retried
     └ Misconfigured    a process refuses to start; nothing that is asked over HTTP raises it
 
 HTTP numbers live in `api/errors.py` alone.
@@ -178,6 +179,24 @@ class WrongGradient(TrainingFailed):
     title = "Wrong gradient"
 
 
+class TimeLimit(TrainingFailed):
+    """The job has run for as long as it may, all its attempts together."""
+
+    title = "TimeLimit"
+
+
+class Poisonous(TrainingFailed):
+    """Whatever runs the job dies of it."""
+
+    title = "Poisonous"
+
+
+class DependencyFailed(TrainingFailed):
+    """A job that this one was to come after did not succeed; so it is cancelled."""
+
+    title = "DependencyFailed"
+
+
 class DataMissing(TrainingFailed):
     """The data set that the job needs is gone."""
 
@@ -200,6 +219,10 @@ class StoreUnavailable(Unavailable):
     """Redis or the artifact store does not answer, or has no room."""
 
     title = "Store unavailable"
+
+
+class RedisUnavailable(StoreUnavailable):
+    """Redis does not answer, or cannot take it now: nobody's work has failed by that."""
 
 
 class WorkerLost(Unavailable):

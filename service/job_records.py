@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 from service import strict_json
@@ -17,7 +18,7 @@ from service.jobs import TRANSITIONS_LINE, CheckpointRef, Job, JobStatus
 from service.refusals import job_not_found
 from service.spec import JobSpec
 from service.store import Store
-from service.timestamps import now
+from service.timestamps import at_ms, now
 
 _WALK = 2000  # members of an index that one step looks at
 
@@ -38,11 +39,20 @@ class DatasetIdentity(Protocol):
         """Of its bytes as they were uploaded."""
 
 
+@dataclass(frozen=True)
+class Limits:
+    """How many jobs may be queued before no more are accepted; None: there is no limit."""
+
+    queued: int | None = None
+    queued_tenant: int | None = None  # of each tenant
+
+
 class Jobs:
     """The job records of all tenants."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, limits: Limits = Limits()) -> None:
         self._store = store
+        self._limits = limits
 
     def accept(
         self,
@@ -59,7 +69,8 @@ class Jobs:
         It gets workers by its `size`, and as many as its spec allows where none is given. `validation` is the data
         set of its own that it validates on.
         Returns the job, and whether it was created now.
-        Raises: UnknownDataset; IdempotencyConflict; StoreUnavailable, then nothing or all of it has happened.
+        Raises: UnknownDataset; InvalidSpec naming a job in `after` that cannot succeed any more; QueueFull;
+        IdempotencyConflict; StoreUnavailable, then nothing or all of it has happened.
         """
         digest, request = _digests(idempotency)
         size = size or GangSize.of_spec(spec)
@@ -72,6 +83,11 @@ class Jobs:
             sha256=dataset.sha256,
             validation=None if validation is None else validation.id,
             priority=spec.priority,
+            retries=spec.retries,
+            after=" ".join(dict.fromkeys(spec.after)) or None,
+            due_ms=None if spec.not_before is None else round(1000 * spec.not_before.timestamp()),
+            max_queued=self._limits.queued,
+            max_queued_tenant=self._limits.queued_tenant,
             width=size.least,
             max_slots=size.most,
             compute_s=repr(size.compute_s),
@@ -191,6 +207,7 @@ def job_from_fields(flat: Sequence[str]) -> Job:
     fields = dict(zip(flat[::2], flat[1::2], strict=True))
     checkpoint = fields.get("checkpoint")
     position = fields.get("queue_position")
+    due_ms = fields.get("due_ms")
     return Job(
         id=fields["id"],
         tenant=fields["tenant"],
@@ -202,6 +219,10 @@ def job_from_fields(flat: Sequence[str]) -> Job:
         finished_at=fields.get("finished_at"),
         attempt=int(fields["attempt"]),
         queue_position=None if position is None else int(position),
+        waits_until=at_ms(int(due_ms)) if due_ms and fields["status"] == "queued" else None,
+        waits_for=fields.get("waits_for", "").split(),
+        retried=int(fields.get("retried", 0)),
+        ran_s=(int(fields.get("ran_ms", 0)) + int(fields.get("attempt_ms", 0))) / 1000,
         progress=_document(fields, "progress") or {},
         metrics=_document(fields, "metrics"),
         result=_document(fields, "result"),

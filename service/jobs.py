@@ -2,7 +2,7 @@
 
     queued → running → succeeded | failed | cancelled
     queued | running | paused → cancelled;  queued ↔ paused;  running → paused
-    running → queued   (worker lost beyond repair, preempted, drained)
+    running → queued   (worker lost beyond repair, pre-empted, drained, an error that may pass)
     failed | cancelled → queued   (explicit retry)
 
 TRANSITIONS is the one mapping of them; the store refuses every other change.
@@ -91,7 +91,11 @@ class Job:
     started_at: str | None = None
     finished_at: str | None = None
     attempt: int = 0  # how often it was claimed
-    queue_position: int | None = None  # how many queued jobs go before it; None: it is not queued
+    queue_position: int | None = None  # how many queued jobs go before it; None: it does not wait for slots
+    waits_until: str | None = None  # RFC 3339 UTC: it is not in line before
+    waits_for: list[str] = field(default_factory=list)  # jobs that have to succeed before
+    retried: int = 0  # how many of its retries are used up
+    ran_s: float = 0.0  # how long its attempts have run
     progress: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] | None = None  # the latest row
     result: dict[str, Any] | None = None

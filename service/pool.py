@@ -24,6 +24,8 @@ from workers.place import Slot
 
 log = structlog.get_logger()
 
+NODE_DIED = "node has died"  # so Ray says it where an actor went with its node
+
 
 class Pool:
     """The actors of this version, and what they serve, under one leader's epoch."""
@@ -32,6 +34,7 @@ class Pool:
         self._epoch = epoch
         self._crew = Crew(settings, epoch, self._arrived, self._gone)
         self.workers, self.runners = self._crew.workers, self._crew.runners
+        self.deaths: dict[Lease, str] = {}  # the jobs whose runner was seen to die while its node stood, and what of
         for runner in self.runners.values():
             self._ask_work(runner)
 
@@ -78,6 +81,10 @@ class Pool:
             worker.serve(lease)
         runner.wanted = list(slots)
         runner.change = runner.actor.resize.remote(self._epoch, lease.token, runner.wanted)
+
+    def send_back(self, lease: Lease, reason: str) -> None:
+        """Have a running job write a checkpoint and go back into the queue."""
+        self.serving()[lease].actor.drain.remote(self._epoch, lease.token, reason)
 
     def refresh(self, wait_s: float = 0.0) -> None:
         """Start what is missing, bury what is dead, and free what runners have done with.
@@ -210,12 +217,14 @@ class Pool:
                 runner.slots = [slot for slot in runner.slots if slot.name != member.name]
                 member.free()
 
-    def _gone(self, member: Member) -> None:
+    def _gone(self, member: Member, reason: str) -> None:
         """What a dead runner had is free; the job of a dead worker has one the fewer."""
         if member.lease is None:
             return
         runner = self.serving().get(member.lease)
         if runner is None:  # it is the runner itself
+            if self._crew.stands(member.node) and NODE_DIED not in reason:
+                self.deaths[member.lease] = reason
             for name in self._bound(member):
                 self.workers[name].dismiss(member.lease)
             self._free(member)

@@ -7,6 +7,7 @@ may stand twice in the log.
 
 from __future__ import annotations
 
+import random
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +15,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, cast
 
 from service import strict_json
-from service.errors import DeltaqError
+from service.errors import DeltaqError, DependencyFailed, Poisonous
 from service.gang_size import GangSize
 from service.job_records import job_from_fields
 from service.jobs import TRANSITIONS_LINE, CheckpointRef, Job, JobStatus, Lease
@@ -27,6 +28,10 @@ Level = Literal["debug", "info", "warning", "error"]
 
 MAX_WAIT_S = 3.5  # a blocking read stays below 4 s, and below the connection's own timeout
 CLUSTER_KEPT_S = 60.0
+PROMOTED_AT_ONCE = 200  # what Redis does for one caller, all others wait for
+DEATHS = 3  # of a job's runners, without progress, until it is taken to be what kills them
+POISON_HINT = "Its log tells of the end. Look at the memory that it needs; then retry it."
+BACKOFF_MS, LONGEST_BACKOFF_MS = 1000, 60_000  # before the first retry, doubled with each; half of it by chance
 LOOKED_AT = 100  # queued jobs: those behind them change nothing about what is done now
 STALE_S = 5.0  # the leader shows the cluster each second; one that is silent for longer is taken to be gone
 
@@ -42,8 +47,10 @@ class ClaimedJob:
 
 @dataclass(frozen=True)
 class WaitingJob:
-    """What a queued job can use."""
+    """A job that waits for slots, and what it can use."""
 
+    job_id: str
+    priority: int
     least: int  # slots; with fewer it does not start
     most: int
 
@@ -56,14 +63,21 @@ class RunningJob:
     beat: int
     epoch: int  # of the leader that claimed it
     requested: Requested | None
+    priority: int
     size: GangSize
 
 
 class Queue:
-    """The way of jobs through running, for whoever holds the lead or a lease."""
+    """The way of jobs through running, for whoever holds the lead or a lease.
 
-    def __init__(self, store: Store, *, clock: Callable[[], float] = time.monotonic) -> None:
+    `max_running` bounds the running jobs of each tenant.
+    """
+
+    def __init__(
+        self, store: Store, *, max_running: int | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._store = store
+        self._max_running = max_running
         self._clock = clock
         self._other_leader: LeaseWatch | None = None
 
@@ -91,9 +105,25 @@ class Queue:
         """
         return self._store.command("BLPOP", key("wake"), max(0.01, min(timeout_s, MAX_WAIT_S))) is not None
 
-    def claim(self, epoch: int, free_slots: int, claim_token: str) -> ClaimedJob | None:
-        """The queued job that goes first of those that fit into the free slots: by priority, then by age.
+    def promote(self, epoch: int, count: int = PROMOTED_AT_ONCE) -> float | None:
+        """Put jobs whose time has come in line, and settle those that wait for jobs that have ended.
 
+        Returns in how many seconds to do it again at the latest; None: when there is something new to look at.
+        Raises: LeaseLost when the epoch is over.
+        """
+        error = DependencyFailed("job %s", hint="Retry that job, then this one; or submit it without `after`.")
+        more, wait_ms = self._store.run(
+            "promote", epoch=epoch, count=count, error=_error(error), at=now(), transitions=TRANSITIONS_LINE
+        )
+        if more:
+            return 0.0
+        return float(wait_ms) / 1000 if wait_ms else None
+
+    def claim(self, epoch: int, free_slots: int, claim_token: str, *, hold: str | None = None) -> ClaimedJob | None:
+        """The queued job that goes first of those that fit into the free slots.
+
+        By priority, then the tenant with the fewest running workers, then the one served longest ago, then by age.
+        `hold` is a job that the slots are held for: no other is given, but those of a higher priority.
         The same claim token gives the same job again while its lease lasts.
         Raises: LeaseLost when the epoch is over.
         """
@@ -102,6 +132,8 @@ class Queue:
             epoch=epoch,
             free=free_slots,
             claim=claim_token,
+            hold=hold,
+            max_running=self._max_running,
             random=secrets.token_hex(16),
             at=now(),
             transitions=TRANSITIONS_LINE,
@@ -120,23 +152,40 @@ class Queue:
                 int(beat),
                 int(epoch),
                 _requested(requested),
+                int(priority),
                 GangSize(int(least), int(most), float(compute_s), int(size_bytes)),
             )
-            for job_id, token, beat, epoch, requested, least, most, compute_s, size_bytes in self._store.run("running")
+            for job_id, token, beat, epoch, requested, priority, *size in self._store.run("running")
+            for least, most, compute_s, size_bytes in [size]
         ]
 
     def waiting(self, count: int = LOOKED_AT) -> list[WaitingJob]:
-        """The first queued jobs, in the order in which they are claimed."""
-        return [WaitingJob(int(least), int(most)) for least, most in self._store.run("waiting", count=count)]
+        """The first jobs that wait for slots, in the order in which they are claimed."""
+        found = self._store.run("waiting", count=count, max_running=self._max_running)
+        return [WaitingJob(job_id, int(priority), int(least), int(most)) for job_id, priority, least, most in found]
 
-    def expire(self, lease: Lease, epoch: int, *, beat: int | None, reason: str) -> JobStatus | None:
+    def expire(
+        self, lease: Lease, epoch: int, *, beat: int | None, reason: str, suspect: bool = False
+    ) -> JobStatus | None:
         """Take a job off running whose runner is gone; its flags decide where to, as for `release`.
 
-        `beat` is the count that was watched standing still (None: the runner is known to be dead).
+        `beat` is the count that was watched standing still (None: the runner is known to be dead). Where the job
+        itself is `suspect` of it, it fails once that has happened DEATHS times without progress.
         Returns the job's new status; None when the lease was renewed or ended meanwhile, and nothing is to be done.
         Raises: LeaseLost when the epoch is over.
         """
-        found = self._end("expire", lease, epoch=epoch, beat=beat, line=_log_line("warning", reason))
+        error = Poisonous(
+            f"its runner ended {DEATHS} times without progress; the last time: {reason}", hint=POISON_HINT
+        )
+        found = self._end(
+            "expire",
+            lease,
+            epoch=epoch,
+            beat=beat,
+            line=_log_line("warning", reason),
+            error=_error(error) if suspect else None,
+            deaths=DEATHS,
+        )
         return JobStatus(found[0]) if found else None
 
     def depth(self) -> int:
@@ -162,15 +211,17 @@ class Queue:
     # The runner
 
     def beat(
-        self, lease: Lease, progress: Mapping[str, Any] | None = None, *, announce: bool = True
+        self, lease: Lease, progress: Mapping[str, Any] | None = None, *, announce: bool = True, ran_s: float = 0.0
     ) -> Requested | None:
         """Renew the lease, write the progress if it is given, and learn what is asked of the job.
 
+        Units: `ran_s` in seconds: for how long this attempt has run.
         The progress is shown to who watches as well where it is to be announced: each event pushes out an older one.
         Raises: LeaseLost.
         """
         text = None if progress is None else strict_json.encode(dict(progress))
-        return _requested(self._held("beat", lease, progress=text, announce=1 if announce else None)[0])
+        given: dict[str, Any] = {"progress": text, "announce": 1 if announce else None}
+        return _requested(self._held("beat", lease, attempt_ms=round(1000 * ran_s), **given)[0])
 
     def record_epochs(self, lease: Lease, rows: Sequence[Mapping[str, Any]]) -> int:
         """Record the metrics of epochs (`row["epoch"]`, from 1) that follow one another; what is there already stays.
@@ -214,9 +265,24 @@ class Queue:
 
     def fail(self, lease: Lease, error: DeltaqError) -> None:
         """Finish the job with what went wrong; a flag not yet obeyed is dropped. Raises: LeaseLost."""
-        words = {"title": error.title, "detail": error.detail, "hint": error.hint}
-        text = strict_json.encode({name: strict_json.printable(word) for name, word in words.items()})
-        self._end("fail", lease, error=text)
+        self._end("fail", lease, error=_error(error))
+
+    def try_again(self, lease: Lease, error: DeltaqError) -> JobStatus:
+        """Take the job off running after an error that may pass.
+
+        It goes back into the queue for a later time, longer with each, until it has had its retries; then it fails.
+        Returns the job's new status. Raises: LeaseLost.
+        """
+        found = self._end(
+            "try_again",
+            lease,
+            line=_log_line("warning", f"{error.title}: {error.detail}"),
+            error=_error(error),
+            base_ms=BACKOFF_MS,
+            most_ms=LONGEST_BACKOFF_MS,
+            jitter=repr(random.random()),
+        )
+        return JobStatus(found[0])
 
     def release(self, lease: Lease, reason: str, *, pause: bool = False) -> JobStatus:
         """Take the job off running unfinished: cancelled or paused where that is asked, else back into the queue.
@@ -240,6 +306,11 @@ def _requested(word: str) -> Requested | None:
 
 def _log_line(level: Level, message: str) -> str:
     return strict_json.encode({"at": now(), "level": level, "message": strict_json.printable(message)})
+
+
+def _error(error: DeltaqError) -> str:
+    words = {"title": error.title, "detail": error.detail, "hint": error.hint}
+    return strict_json.encode({name: strict_json.printable(word) for name, word in words.items()})
 
 
 def _checkpoint(text: str) -> CheckpointRef | None:

@@ -12,9 +12,11 @@ from service.errors import (
     IdempotencyConflict,
     IllegalTransition,
     InUse,
+    InvalidSpec,
     JobNotFound,
     LeaseLost,
     ModelNotFound,
+    QueueFull,
     UnknownDataset,
 )
 
@@ -83,6 +85,19 @@ def _idempotency(job_id: str) -> IdempotencyConflict:
     return IdempotencyConflict(f"this Idempotency-Key made job {job_id} from another request: use a new key")
 
 
+def _queue_full(limit: str, name: str) -> QueueFull:
+    return QueueFull(f"{limit} jobs are queued already, as many as {name} allows; nothing was queued")
+
+
+def _dead_parent(job_id: str, status: str, place: str) -> DeltaqError:
+    what = f"it is {status}" if status else "there is no such job"
+    if not place:
+        return IllegalTransition(f"a job that this one comes after, {job_id[:100]}, cannot succeed any more: {what}")
+    allowed = "the id of a job of yours that has succeeded or still can"
+    error = FieldError(f"/after/{place}", job_id[:100], what, allowed)
+    return InvalidSpec(f"after.{place} {job_id[:100]!r}: {what}; allowed is {allowed}", errors=[error])
+
+
 _BUILDERS: dict[str, Callable[..., DeltaqError]] = {
     "job_not_found": job_not_found,
     "dataset_not_found": dataset_not_found,
@@ -96,6 +111,8 @@ _BUILDERS: dict[str, Callable[..., DeltaqError]] = {
     "builtin": _builtin,
     "name_taken": _name_taken,
     "idempotency": _idempotency,
+    "queue_full": _queue_full,
+    "dead_parent": _dead_parent,
 }
 
 

@@ -13,14 +13,14 @@ class Requests:
 
     def __init__(self, slots: Sequence[Slot]) -> None:
         self.slots = list(slots)  # those that serve
-        self.draining = False
+        self.leave: str | None = None  # why it is to go back into the queue
         self._wanted: list[Slot] | None = None
         self._over = False
         self._changed = threading.Condition()
 
-    def drain(self) -> None:
-        """Have it write a checkpoint and go back into the queue."""
-        self.draining = True
+    def drain(self, reason: str) -> None:
+        """Have it write a checkpoint and go back into the queue; its log says why."""
+        self.leave = reason
 
     def resize(self, slots: Sequence[Slot]) -> list[Slot]:
         """Have it be served by these slots; answers, when it is so or something else was asked since, those that serve.

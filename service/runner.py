@@ -91,11 +91,12 @@ class Runner:
             self._changed.wait_for(lambda: self._work is None or epoch < self._epoch)
             self._obey(epoch)
 
-    def drain(self, epoch: int) -> None:
-        """Have the job that runs here write a checkpoint and go back into the queue."""
+    def drain(self, epoch: int, token: str | None = None, reason: str = "drained") -> None:
+        """Have the job that runs here, if it is that of the lease, write a checkpoint and go back into the queue."""
         with self._changed:
             self._obey(epoch)
-            self._requests.drain()
+            if token is None or (self._work is not None and self._work.lease.token == token):
+                self._requests.drain(reason)
 
     def resize(self, epoch: int, token: str, slots: list[Slot]) -> list[Slot]:
         """Have the job of this lease be served by these slots, the first of them this process's own, as ever.

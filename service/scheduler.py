@@ -7,12 +7,13 @@ mathematics and no HTTP.
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import FrameType
 
 import ray
@@ -22,9 +23,10 @@ from service import placement
 from service.errors import LeaseLost, StoreUnavailable
 from service.jobs import Lease
 from service.lease_watch import LeaseWatch
+from service.line import Line, Running, preempted
 from service.placement import Served
 from service.pool import Pool
-from service.queue import ClaimedJob, Queue, RunningJob
+from service.queue import ClaimedJob, Queue, RunningJob, WaitingJob
 from service.settings import Settings
 from service.store import Store
 from service.work import Work
@@ -36,6 +38,7 @@ NAMESPACE = "deltaq"
 LEAD_S = 3.0  # how long a leader's beat must stand still before another may lead
 TICK_S = 0.5  # how long to sleep when nothing wakes the loop: deaths of idle actors are noticed in this time
 SOON_S = 0.05  # the same while a job is giving up slots, which wakes nobody
+INNOCENT_S = 15.0  # after Redis was away, a runner's death says nothing about its job
 CONNECT_S = 60.0  # a wrong token or address makes Ray try for ever
 PUBLISH_S = 1.0
 
@@ -55,6 +58,10 @@ class Scheduler:
         self._token = secrets.token_hex(16)
         self._claim_token = secrets.token_hex(16)
         self._watch = LeaseWatch(settings.lease_s)
+        self._line = Line(settings.reserve_s, settings.preempt_s)
+        self._sent_back: set[Lease] = set()  # running jobs that were asked to make room
+        self._redis_away = -math.inf  # when Redis was last seen not to answer, on the monotonic clock
+        self._due_s = TICK_S  # until the time of the next job that waits for its time
         self._epoch: int | None = None
         self.pool: Pool | None = None
         self._published = 0.0
@@ -64,6 +71,13 @@ class Scheduler:
 
         Raises: StoreUnavailable.
         """
+        try:
+            self._look()
+        except StoreUnavailable:
+            self._redis_away = time.monotonic()
+            raise
+
+    def _look(self) -> None:
         epoch = self._queue.lead(self._token, LEAD_S)
         if epoch is None:
             self._epoch = self.pool = None
@@ -80,7 +94,7 @@ class Scheduler:
             return
         self.waiting = True
         try:
-            self._queue.wait_for_work(SOON_S if self.pool.returning else TICK_S)
+            self._queue.wait_for_work(SOON_S if self.pool.returning else min(TICK_S, self._due_s))
         finally:
             self.waiting = False
 
@@ -92,6 +106,8 @@ class Scheduler:
 
     def _reconcile(self, pool: Pool, epoch: int) -> None:
         pool.refresh()
+        due_s = self._queue.promote(epoch)
+        self._due_s = TICK_S if due_s is None else due_s
         running = {entry.lease: entry for entry in self._queue.running()}
         if pool.serving().keys() - running.keys():
             pool.refresh(wait_s=0.2)  # a job has ended: its runner is free in a moment
@@ -106,12 +122,31 @@ class Scheduler:
         """Have running jobs make room for those that wait, or else take what is idle."""
         queued = self._queue.waiting()
         pool.want(sum(job.most for job in queued) + sum(entry.size.most for entry in running.values()))
-        waiting = [job.least for job in queued if job.least <= pool.capacity]  # the others wait for a larger cluster
+        waiting = [job for job in queued if job.least <= pool.capacity]  # the others wait for a larger cluster
+        self._line.look(waiting)
+        self._sent_back &= running.keys()
         jobs, free = _served(pool, running), pool.free()
-        if waiting:
-            self._change(pool, placement.give_up(jobs, len(free) + pool.returning, waiting))
-        else:
+        if not waiting:
             self._change(pool, placement.grow(jobs, free))
+            return
+        held = self._line.held
+        first = [job for job in waiting if job.job_id == held] or waiting
+        changes = placement.give_up(jobs, len(free) + pool.returning, [job.least for job in first])
+        self._change(pool, changes)
+        if self._line.may_preempt:
+            self._preempt(pool, running, waiting[0], free)
+
+    def _preempt(self, pool: Pool, running: Mapping[Lease, RunningJob], job: WaitingJob, free: Sequence[Slot]) -> None:
+        """Send jobs of lower priority back into the queue, with a checkpoint, where that lets this one start."""
+        jobs = [Running(one, running[one.lease].priority) for one in _served(pool, running)]
+        already = {one for one in jobs if one.served.lease in self._sent_back}
+        returning = pool.returning + sum(len(one.served.slots) for one in already)
+        others = [one for one in jobs if one not in already and running[one.served.lease].requested is None]
+        for lease in preempted(job, others, len(free) + returning):
+            reason = f"pre-empted by {job.job_id}, whose priority is {job.priority}"
+            log.info("pre-empting", job=lease.job_id, by=job.job_id)
+            pool.send_back(lease, reason)
+            self._sent_back.add(lease)
 
     def _change(self, pool: Pool, changes: Iterable[placement.Change]) -> None:
         for lease, slots in changes:
@@ -125,19 +160,24 @@ class Scheduler:
         for entry in running:
             runner = serving.get(entry.lease)
             if runner is None:
-                self._expire(entry, epoch, None, "The job's runner died.")
+                death = pool.deaths.get(entry.lease)
+                reason = "The job's runner died." if death is None else f"The job's runner died: {death}"
+                self._expire(entry, epoch, None, reason, suspect=death is not None)
             elif self._watch.stale(entry.lease, entry.beat):
                 pool.kill(runner)
-                self._expire(entry, epoch, entry.beat, f"The job's runner was silent for {self._settings.lease_s:g} s.")
+                reason = f"The job's runner was silent for {self._settings.lease_s:g} s."
+                self._expire(entry, epoch, entry.beat, reason, suspect=entry.lease in pool.deaths)
         self._watch.forget_all_but(serving)
+        pool.deaths.clear()
 
-    def _expire(self, entry: RunningJob, epoch: int, beat: int | None, reason: str) -> None:
-        status = self._queue.expire(entry.lease, epoch, beat=beat, reason=reason)
+    def _expire(self, entry: RunningJob, epoch: int, beat: int | None, reason: str, *, suspect: bool) -> None:
+        suspect = suspect and time.monotonic() - self._redis_away > INNOCENT_S
+        status = self._queue.expire(entry.lease, epoch, beat=beat, reason=reason, suspect=suspect)
         log.warning("job taken back", job=entry.lease.job_id, reason=reason, status=status)
 
     def _claim(self, pool: Pool, epoch: int) -> None:
         while free := pool.free():
-            claimed = self._queue.claim(epoch, len(free), self._claim_token)
+            claimed = self._queue.claim(epoch, len(free), self._claim_token, hold=self._line.held)
             self._claim_token = secrets.token_hex(16)  # only now: a claim whose answer was lost is asked for again
             if claimed is None:
                 return
@@ -169,7 +209,7 @@ def run(settings: Settings) -> None:
     """Schedule until SIGTERM, then drain."""
     stopping = threading.Event()
     connect_ray(settings)
-    scheduler = Scheduler(settings, Queue(Store(settings.redis_url or "")))
+    scheduler = Scheduler(settings, Queue(Store(settings.redis_url or ""), max_running=settings.max_running_tenant))
 
     def stop(number: int, frame: FrameType | None) -> None:
         stopping.set()

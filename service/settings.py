@@ -36,6 +36,14 @@ class Settings(BaseSettings):
     checkpoint_s: float = Field(default=5.0, ge=0)
     beat_s: float = Field(default=0.25, gt=0)
     lease_s: float = Field(default=10.0, gt=0)
+    load_limit_s: float = Field(default=1800.0, gt=0)  # after so long in one phase a runner is taken to be stuck
+    step_limit_s: float = Field(default=900.0, gt=0)  # one step with its part of an evaluation
+    save_limit_s: float = Field(default=900.0, gt=0)
+    max_queued: int | None = Field(default=200_000, ge=1)  # jobs of all tenants; beyond it none is accepted
+    max_queued_tenant: int | None = Field(default=None, ge=1)  # of each tenant
+    max_running_tenant: int | None = Field(default=None, ge=1)  # jobs of each tenant that run at a time
+    reserve_s: float = Field(default=30.0, ge=0)  # a job that waits so long for slots has them held for it
+    preempt_s: float = Field(default=1.0, ge=0)  # a job that waits so long may take the slots of lower priorities
     drain_s: float = Field(default=10.0, ge=0)  # for running jobs to write a checkpoint in
     max_upload_bytes: int = Field(default=1 << 30, gt=0)
     max_expanded_bytes: int = Field(default=4 << 30, gt=0)  # what an upload may hold once it is read

@@ -9,19 +9,26 @@ Key schema (each part that varies has its `%` and `:` escaped, so that no name c
     deltaq:schema                            version of this schema
     deltaq:sequence                          counter: the order in which jobs, data sets and models were accepted
     deltaq:token                             counter: the generation of leases
-    deltaq:leader                            hash: epoch, token, beat of the scheduler that leads
+    deltaq:leader                            hash: epoch, token, beat of the scheduler that leads; claim, claimed,
+                                             claim_lease: its last claim, the job given for it and that one's token
     deltaq:cluster                           JSON: what the leader last saw of Ray; goes by itself when it stops writing
     deltaq:wake                              list of at most one: something for the leader to do
-    deltaq:queue:{width}                     zset of queued jobs that need at least `width` slots;
+    deltaq:queue:{tenant}:{width}            zset of jobs that wait for slots, at least `width` of them;
                                              score = sequence - priority * 2^41, unique: lowest goes first
-    deltaq:queue-widths                      zset of the widths that have queued jobs
+    deltaq:queue-widths:{tenant}             zset of the widths that have jobs waiting for slots
+    deltaq:queue-tenants                     set of the tenants that have
+    deltaq:later                             zset of queued jobs by the time that they wait for, in ms since 1970
+    deltaq:unsettled                         list of ended jobs that others wait for
+    deltaq:tenants                           set of all tenants that ever had a job
+    deltaq:tenant:{tenant}                   hash: jobs, slots that run; served: the generation of its last claim
     deltaq:running                           set of running jobs
-    deltaq:claim:{claim token}               job given for this claim; an hour
     deltaq:idempotency:{tenant}:{digest}     hash: request, job; 24 hours
     deltaq:job:{id}                          hash: the record (`job_records.job_from_fields` reads it) and its lease
     deltaq:job:{id}:metrics                  list: row of epoch n at n - 1
     deltaq:job:{id}:events                   stream: type, data; trimmed
     deltaq:job:{id}:logs                     stream: line; ids are line numbers; trimmed
+    deltaq:job:{id}:parents                  set of the jobs that it waits for
+    deltaq:job:{id}:dependants               set of the jobs that wait for it, or did
     deltaq:jobs:{tenant}                     zset by sequence
     deltaq:jobs-by-status:{tenant}:{status}  zset by sequence
     deltaq:jobs-by-tag:{tenant}:{tag}        zset by sequence; tag is `key` or `key=value`
@@ -49,7 +56,7 @@ from redis.backoff import NoBackoff
 from redis.client import PubSub
 from redis.retry import Retry
 
-from service.errors import Misconfigured, StoreUnavailable
+from service.errors import Misconfigured, RedisUnavailable
 from service.refusals import refusal
 
 SCHEMA_VERSION = "1"
@@ -149,13 +156,13 @@ def answering() -> Iterator[None]:
     try:
         yield
     except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError, OSError) as error:
-        raise StoreUnavailable(f"Redis does not answer: {error}") from error
+        raise RedisUnavailable(f"Redis does not answer: {error}") from error
     except redis.exceptions.ResponseError as error:
         message = str(error)
         if isinstance(error, (redis.exceptions.OutOfMemoryError, redis.exceptions.ReadOnlyError)):
-            raise StoreUnavailable(f"Redis cannot take it now: {message}") from error
+            raise RedisUnavailable(f"Redis cannot take it now: {message}") from error
         if message.startswith(_CANNOT_SERVE):
-            raise StoreUnavailable(f"Redis cannot serve now: {message}") from error
+            raise RedisUnavailable(f"Redis cannot serve now: {message}") from error
         raise
 
 

@@ -7,4 +7,13 @@ from datetime import UTC, datetime
 
 def now() -> str:
     """The present moment as RFC 3339 in UTC, to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return _written(datetime.now(UTC))
+
+
+def at_ms(milliseconds: int) -> str:
+    """A moment, given in milliseconds since 1970, in the same form."""
+    return _written(datetime.fromtimestamp(milliseconds / 1000, UTC))
+
+
+def _written(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

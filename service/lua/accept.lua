@@ -2,7 +2,9 @@
 -- Accept a job: its record, its indexes, its place in the queue, the use of its data set, its first event.
 -- job, tenant, spec (JSON), dataset, sha256 (of its bytes), validation (a data set too, or none), priority,
 -- width and max_slots (slots it needs and can use), compute_s (of a step on one), size_bytes (of its parameters),
--- tags (JSON list of `key` and `key=value`), warnings (JSON), at
+-- tags (JSON list of `key` and `key=value`), warnings (JSON), at, retries
+-- after (ids of jobs that must have succeeded first), due_ms (since 1970: not before this time), or none
+-- max_queued, max_queued_tenant: jobs, of all tenants and of this one, or none
 -- idempotency, request: digest of the tenant's key and of the request; both or neither
 -- Answers {created 0|1, fields}.
 
@@ -22,13 +24,28 @@ if arg.validation then
   end
 end
 
+local queued = redis.call('ZCARD', key('jobs-by-status', arg.tenant, 'queued'))
+if arg.max_queued_tenant and queued >= tonumber(arg.max_queued_tenant) then
+  return refuse('queue_full', arg.max_queued_tenant, 'DELTAQ_MAX_QUEUED_TENANT')
+end
+if arg.max_queued and count_all_queued() >= tonumber(arg.max_queued) then
+  return refuse('queue_full', arg.max_queued, 'DELTAQ_MAX_QUEUED')
+end
+
+local dead = await_parents({id = arg.job, tenant = arg.tenant, after = arg.after or ''})
+if dead then return refuse('dead_parent', dead[1], dead[2] or '', dead[3]) end
+
 local sequence = redis.call('INCR', key('sequence'))
 local job = {id = arg.job, key = key('job', arg.job), tenant = arg.tenant, sequence = sequence,
-             priority = arg.priority, width = arg.width, dataset = arg.dataset, validation = arg.validation or ''}
+             priority = arg.priority, width = arg.width, dataset = arg.dataset, validation = arg.validation or '',
+             due_ms = arg.due_ms or ''}
 redis.call('HSET', job.key, 'id', arg.job, 'tenant', arg.tenant, 'status', 'queued', 'sequence', sequence,
            'attempt', 0, 'spec', arg.spec, 'dataset', arg.dataset, 'dataset_sha256', arg.sha256,
-           'priority', arg.priority, 'width', arg.width, 'max_slots', arg.max_slots,
+           'priority', arg.priority, 'width', arg.width, 'max_slots', arg.max_slots, 'retries', arg.retries,
            'compute_s', arg.compute_s, 'size_bytes', arg.size_bytes, 'tags', arg.tags, 'warnings', arg.warnings, 'created_at', arg.at)
+if arg.after then redis.call('HSET', job.key, 'after', arg.after) end
+if arg.due_ms then redis.call('HSET', job.key, 'due_ms', arg.due_ms) end
+redis.call('SADD', key('tenants'), arg.tenant)
 redis.call('ZADD', key('jobs', arg.tenant), sequence, arg.job)
 redis.call('ZADD', key('jobs-by-status', arg.tenant, 'queued'), sequence, arg.job)
 for _, tag in ipairs(cjson.decode(arg.tags)) do redis.call('ZADD', key('jobs-by-tag', arg.tenant, tag), sequence, arg.job) end

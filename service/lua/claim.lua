@@ -1,32 +1,51 @@
 #!lua flags=allow-oom
--- Give the leader the first queued job (priority, then age) whose width fits into the free slots, with a new lease.
+-- Give the leader the queued job that goes first of those whose width fits into the free slots, with a new lease.
 -- epoch, free, claim (token of this very claim), random (128 bits in hex), at, transitions
+-- hold (a job that the slots are held for: none but it and those of a higher priority are given, or none)
+-- max_running (of one tenant's jobs, or none)
 -- Answers {fields} or {}. The same claim again (a lost reply) gives the same job, while its lease lasts.
 
 local epoch = present_epoch()
 if tonumber(arg.epoch) < epoch then return refuse('epoch_lost', arg.epoch, whole(epoch)) end
-local given = redis.call('GET', key('claim', arg.claim))
-if given then
-  if redis.call('HGET', key('job', given), 'claim') == arg.claim then return ok(job_fields(given)) end
+local given = redis.call('HMGET', key('leader'), 'claim', 'claimed', 'claim_lease')
+if given[1] == arg.claim then
+  if redis.call('HGET', key('job', given[2]), 'token') == given[3] then return ok(job_fields(given[2])) end
   return ok()
 end
 
-local best, best_score
-for _, width in ipairs(redis.call('ZRANGEBYSCORE', key('queue-widths'), '-inf', arg.free)) do
-  local head = redis.call('ZRANGE', key('queue', width), 0, 0, 'WITHSCORES')
-  local score = tonumber(head[2])
-  if not best or score < best_score then best, best_score = head[1], score end
+local held = arg.hold and find_job(arg.hold)
+if held and not redis.call('ZSCORE', key('queue', held.tenant, held.width), held.id) then held = nil end
+
+local best
+for _, tenant in ipairs(redis.call('SMEMBERS', key('queue-tenants'))) do
+  local share = share_of(tenant)
+  if not arg.max_running or share.jobs < tonumber(arg.max_running) then
+    for _, width in ipairs(redis.call('ZRANGEBYSCORE', key('queue-widths', tenant), '-inf', arg.free)) do
+      local head = redis.call('ZRANGE', key('queue', tenant, width), 0, 0, 'WITHSCORES')
+      local candidate = {id = head[1], score = tonumber(head[2]), share = share}
+      local allowed = not held or priority_of(candidate.score) > tonumber(held.priority)
+      if allowed and (not best or goes_before(candidate, best)) then best = candidate end
+    end
+  end
 end
+if not best and held and tonumber(held.width) <= tonumber(arg.free) then best = held end
 if not best then return ok() end
-local job = find_job(best)
+local job = find_job(best.id)
 if not may(job.status, 'running') then return refuse('illegal', job.id, 'claim', job.status, job.requested) end
 
-local token = whole(redis.call('INCR', key('token'))) .. '-' .. arg.random
+local generation = redis.call('INCR', key('token'))
+local token = whole(generation) .. '-' .. arg.random
 move(job, 'running', arg.at)
-redis.call('HSET', job.key, 'token', token, 'claim', arg.claim, 'beat', 0, 'epoch', arg.epoch)
+local ran = redis.call('HMGET', job.key, 'ran_ms', 'attempt_ms')
+redis.call('HSET', job.key, 'token', token, 'beat', 0, 'epoch', arg.epoch,
+           'ran_ms', whole((ran[1] or 0) + (ran[2] or 0)), 'attempt_ms', 0)
+redis.call('HDEL', job.key, 'due_ms')
 redis.call('HSETNX', job.key, 'started_at', arg.at)
 redis.call('HINCRBY', job.key, 'attempt', 1)
 redis.call('SADD', key('running'), job.id)
-redis.call('SET', key('claim', arg.claim), job.id, 'EX', CLAIM_S)
+redis.call('HINCRBY', key('tenant', job.tenant), 'jobs', 1)
+redis.call('HINCRBY', key('tenant', job.tenant), 'slots', job.width)
+redis.call('HSET', key('tenant', job.tenant), 'served', whole(generation))
+redis.call('HSET', key('leader'), 'claim', arg.claim, 'claimed', job.id, 'claim_lease', token)
 emit_status(job)
 return ok(job_fields(job.id))

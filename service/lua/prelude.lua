@@ -12,7 +12,6 @@ local EVENTS_KEPT = 2000
 local LOGS_KEPT = 1000
 local WARNINGS_BYTES = 16384
 local IDEMPOTENCY_S = 86400
-local CLAIM_S = 3600
 local ENDED = {succeeded = true, failed = true, cancelled = true}
 
 local function key(...)
@@ -39,7 +38,7 @@ end
 -- What the steps need to know of a job, or nil; of another tenant's (when a tenant is given) nil as well.
 local function find_job(id, tenant)
   local names = {'tenant', 'status', 'sequence', 'priority', 'width', 'dataset', 'validation', 'token', 'requested', 'verb',
-                 'ended_by', 'ended_verb', 'ended_as', 'attempt', 'tags'}
+                 'ended_by', 'ended_verb', 'ended_as', 'attempt', 'tags', 'due_ms', 'after'}
   local values = redis.call('HMGET', key('job', id), unpack(names))
   if not values[1] or (tenant and values[1] ~= tenant) then return nil end
   local job = {id = id, key = key('job', id)}
@@ -71,37 +70,123 @@ local function wake()
   redis.call('LTRIM', key('wake'), 0, 0)
 end
 
+-- The queue ------------------------------------------------------------------------------------------------------
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
 local function queue_score(job) return job.sequence - job.priority * QUEUE_STRIDE end
 
+local function priority_of(score) return -math.floor(score / QUEUE_STRIDE) end
+
+-- A queued job waits for other jobs, else until its time, else for slots.
 local function enqueue(job)
-  redis.call('ZADD', key('queue', job.width), whole(queue_score(job)), job.id)
-  redis.call('ZADD', key('queue-widths'), job.width, job.width)
+  if redis.call('EXISTS', key('job', job.id, 'parents')) == 1 then return end
+  if job.due_ms ~= '' and tonumber(job.due_ms) > now_ms() then
+    redis.call('ZADD', key('later'), job.due_ms, job.id)
+  else
+    redis.call('ZADD', key('queue', job.tenant, job.width), whole(queue_score(job)), job.id)
+    redis.call('ZADD', key('queue-widths', job.tenant), job.width, job.width)
+    redis.call('SADD', key('queue-tenants'), job.tenant)
+  end
   wake()
 end
 
 local function dequeue(job)
-  redis.call('ZREM', key('queue', job.width), job.id)
-  if redis.call('EXISTS', key('queue', job.width)) == 0 then redis.call('ZREM', key('queue-widths'), job.width) end
+  redis.call('ZREM', key('later'), job.id)
+  redis.call('ZREM', key('queue', job.tenant, job.width), job.id)
+  if redis.call('EXISTS', key('queue', job.tenant, job.width)) == 0 then
+    redis.call('ZREM', key('queue-widths', job.tenant), job.width)
+    if redis.call('EXISTS', key('queue-widths', job.tenant)) == 0 then redis.call('SREM', key('queue-tenants'), job.tenant) end
+  end
 end
 
--- How many queued jobs go before this one.
+-- What a tenant's running jobs take, and which claim was its last.
+local function share_of(tenant)
+  local found = redis.call('HMGET', key('tenant', tenant), 'jobs', 'slots', 'served')
+  return {tenant = tenant, jobs = tonumber(found[1] or 0), slots = tonumber(found[2] or 0), served = tonumber(found[3] or 0)}
+end
+
+-- Whether a queued job goes before another: by priority, then who has fewer running workers, then who was served
+-- longer ago, then by age. Each is {score, share}.
+local function goes_before(one, other)
+  local mine, theirs = priority_of(one.score), priority_of(other.score)
+  if mine ~= theirs then return mine > theirs end
+  if one.share.slots ~= other.share.slots then return one.share.slots < other.share.slots end
+  if one.share.served ~= other.share.served then return one.share.served < other.share.served end
+  return one.score < other.score
+end
+
+local function count_queued(tenant, from, to)
+  local count = 0
+  for _, width in ipairs(redis.call('ZRANGE', key('queue-widths', tenant), 0, -1)) do
+    count = count + redis.call('ZCOUNT', key('queue', tenant, width), from, to)
+  end
+  return count
+end
+
+-- How many queued jobs go before this one, if nothing else comes: its own tenant's in their order, all of a higher
+-- priority, and of each other tenant as many of the same priority as take turns with those.
 local function queue_position(job)
-  local before = 0
-  for _, width in ipairs(redis.call('ZRANGE', key('queue-widths'), 0, -1)) do
-    before = before + redis.call('ZCOUNT', key('queue', width), '-inf', '(' .. whole(queue_score(job)))
+  local score = queue_score(job)
+  local first = -job.priority * QUEUE_STRIDE -- of all of this priority
+  local own = count_queued(job.tenant, whole(first), '(' .. whole(score))
+  local before = own
+  local share = share_of(job.tenant)
+  for _, tenant in ipairs(redis.call('SMEMBERS', key('queue-tenants'))) do
+    before = before + count_queued(tenant, '-inf', '(' .. whole(first))
+    if tenant ~= job.tenant then
+      local turns = own + (goes_before({score = first, share = share_of(tenant)}, {score = first, share = share}) and 1 or 0)
+      before = before + math.min(turns, count_queued(tenant, whole(first), '(' .. whole(first + QUEUE_STRIDE)))
+    end
   end
   return before
 end
 
--- The record of a job as {name, value, …}, with its place in the queue where it waits.
+-- The record of a job as {name, value, …}, with its place in the queue where it waits for slots, or with the jobs
+-- that it waits for.
 local function job_fields(id)
   local fields = redis.call('HGETALL', key('job', id))
   local job = find_job(id)
   if job.status == 'queued' then
-    fields[#fields + 1] = 'queue_position'
-    fields[#fields + 1] = tostring(queue_position(job))
+    local waits_for = redis.call('SMEMBERS', key('job', id, 'parents'))
+    if #waits_for > 0 then
+      fields[#fields + 1] = 'waits_for'
+      fields[#fields + 1] = table.concat(waits_for, ' ')
+    elseif redis.call('ZSCORE', key('queue', job.tenant, job.width), id) then
+      fields[#fields + 1] = 'queue_position'
+      fields[#fields + 1] = whole(queue_position(job))
+    end
   end
   return fields
+end
+
+-- Have a job wait for those it comes after that are not yet done.
+-- Answers nil, or {the first that can no longer succeed or is not there, its state or nil, its place among them}.
+local function await_parents(job)
+  local waits_for, place = {}, 0
+  for parent in string.gmatch(job.after, '%S+') do
+    local found = find_job(parent, job.tenant)
+    if not found or found.status == 'failed' or found.status == 'cancelled' then
+      return {parent, found and found.status, whole(place)}
+    end
+    if found.status ~= 'succeeded' then waits_for[#waits_for + 1] = parent end
+    place = place + 1
+  end
+  for _, parent in ipairs(waits_for) do
+    redis.call('SADD', key('job', job.id, 'parents'), parent)
+    redis.call('SADD', key('job', parent, 'dependants'), job.id)
+  end
+end
+
+local function count_all_queued()
+  local count = 0
+  for _, tenant in ipairs(redis.call('SMEMBERS', key('tenants'))) do
+    count = count + redis.call('ZCARD', key('jobs-by-status', tenant, 'queued'))
+  end
+  return count
 end
 
 -- The data sets that a job reads know it while it lives: what is used is not deleted. The command: SADD or SREM.
@@ -121,6 +206,11 @@ local function move(job, to, at)
   if ENDED[to] then
     redis.call('HSET', job.key, 'finished_at', at)
     use_datasets(job, 'SREM')
+    redis.call('DEL', key('job', job.id, 'parents'))
+    if redis.call('EXISTS', key('job', job.id, 'dependants')) == 1 then
+      redis.call('RPUSH', key('unsettled'), job.id)
+      wake()
+    end
   elseif ENDED[job.status] then
     redis.call('HDEL', job.key, 'finished_at', 'result', 'error')
     use_datasets(job, 'SADD')
@@ -139,9 +229,11 @@ end
 
 -- Take a job off running: the lease and every flag end here, and the token that ended it is kept for a repeat.
 local function leave_running(job, to, token, verb, at)
-  redis.call('HDEL', job.key, 'token', 'claim', 'beat', 'epoch', 'requested')
+  redis.call('HDEL', job.key, 'token', 'beat', 'epoch', 'requested')
   redis.call('HSET', job.key, 'ended_by', token, 'ended_verb', verb, 'ended_as', to)
   redis.call('SREM', key('running'), job.id)
+  redis.call('HINCRBY', key('tenant', job.tenant), 'jobs', -1)
+  redis.call('HINCRBY', key('tenant', job.tenant), 'slots', '-' .. job.width)
   move(job, to, at)
   wake() -- slots are free
   emit_status(job)

@@ -1,8 +1,4 @@
 #!lua flags=no-writes
--- How many jobs are queued.
+-- How many jobs are queued, whatever they wait for.
 
-local depth = 0
-for _, width in ipairs(redis.call('ZRANGE', key('queue-widths'), 0, -1)) do
-  depth = depth + redis.call('ZCARD', key('queue', width))
-end
-return ok(depth)
+return ok(count_all_queued())

@@ -16,7 +16,12 @@ if job.validation ~= '' and redis.call('EXISTS', key('dataset', job.validation))
   return refuse('unknown_dataset', job.validation, '/data/validation_dataset')
 end
 
+local dead = await_parents(job)
+if dead then return refuse('dead_parent', dead[1], dead[2] or '', '') end
+
 redis.call('HSET', job.key, 'verb', verb)
+redis.call('HDEL', job.key, 'retried', 'deaths', 'furthest', 'ran_ms', 'attempt_ms', 'due_ms')
+job.due_ms = ''
 if arg.from == 'start' then
   redis.call('HDEL', job.key, 'checkpoint', 'checkpoint_before', 'metrics', 'progress')
   redis.call('DEL', key('job', job.id, 'metrics'))

@@ -1,12 +1,12 @@
 #!lua flags=no-writes
 -- Every running job with its lease, and what slots it can use.
--- Answers {{id, token, beat, epoch, requested, width, max_slots, compute_s, size_bytes} …}.
+-- Answers {{id, token, beat, epoch, requested, priority, width, max_slots, compute_s, size_bytes} …}.
 
 local answer = {'ok'}
 for _, id in ipairs(redis.call('SMEMBERS', key('running'))) do
   local found = redis.call('HMGET', key('job', id), 'token', 'beat', 'epoch', 'requested',
-                           'width', 'max_slots', 'compute_s', 'size_bytes')
-  answer[#answer + 1] = {id, found[1], found[2], found[3], found[4] or '', found[5], found[6],
-                         found[7] or '1', found[8] or '0'}
+                           'priority', 'width', 'max_slots', 'compute_s', 'size_bytes')
+  answer[#answer + 1] = {id, found[1], found[2], found[3], found[4] or '', found[5], found[6], found[7],
+                         found[8] or '1', found[9] or '0'}
 end
 return answer

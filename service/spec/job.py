@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from service.spec.base import Name, Seed, Spec
 from service.spec.data import DataSpec
@@ -17,6 +17,7 @@ from service.spec.warm_start import WarmStart
 TagKey = Annotated[  # jobs are looked for by `key=value`
     str, StringConstraints(pattern=r"^[^=]{1,64}$"), Field(description="1 to 64 characters, none of them '='")
 ]
+JobId = Annotated[str, StringConstraints(pattern=r"^job-[a-z2-7]{20}$"), Field(description="a job's id")]
 TagValue = Annotated[str, StringConstraints(max_length=256)]
 
 
@@ -53,3 +54,7 @@ class JobSpec(Spec):
     warm_start: WarmStart | None = None
     rules: Annotated[tuple[Rule, ...], Field(strict=False, max_length=100)] = ()
     priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
+    retries: Annotated[int, Field(ge=0, le=100)] = 3  # failed attempts with an error that may pass
+    time_limit_s: Annotated[float, Field(gt=0, le=1e9)] | None = None  # seconds running, all attempts added
+    not_before: Annotated[AwareDatetime, Field(strict=False)] | None = None
+    after: Annotated[tuple[JobId, ...], Field(strict=False, max_length=100)] = ()  # jobs that must have succeeded first

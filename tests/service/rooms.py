@@ -17,7 +17,7 @@ from service.jobs import Job, JobStatus, Lease
 from service.model_records import ModelRecords
 from service.queue import ClaimedJob, Queue
 from service.spec import JobSpec
-from service.store import Store
+from service.store import Store, key
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,12 @@ class Rooms:
 
     def try_claim(self, free_slots: int = 8) -> ClaimedJob | None:
         return self.queue.claim(1, free_slots, secrets.token_hex(8))
+
+    def bring_due(self) -> None:
+        """Have the time come that jobs wait for."""
+        for job_id in self.store.command("ZRANGE", key("later"), 0, -1):
+            self.store.command("ZADD", key("later"), 0, job_id)
+        self.queue.promote(2**31)
 
     def start(self, **spec: Any) -> Lease:
         """A job that runs; no other may wait before it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ from redis.exceptions import ResponseError
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
-import service.attempt
 from service.builtin import builtin_id
 from service.errors import LeaseLost
 from service.jobs import Job, JobStatus
@@ -45,7 +45,7 @@ def ask(room: AttemptRoom, verb: Any) -> Disturb:
 
     def disturb(attempt: ObservedAttempt) -> None:
         if verb == "drain":
-            attempt.requests.drain()
+            attempt.requests.drain("drained")
         else:
             room.rooms.jobs.request(room.rooms.tenant, attempt.lease_at_work.job_id, verb)
             until(lambda: attempt.beat.requested == verb, "the flag")
@@ -216,18 +216,69 @@ def test_a_data_set_that_is_gone_is_said(room: AttemptRoom, what: str) -> None:
     assert "again" in job.error["hint"]
 
 
-def test_without_workers_it_goes_back_into_the_queue(room: AttemptRoom, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service.attempt, "PAUSE_S", 0.0)
-
+def test_without_workers_it_is_tried_again_later(room: AttemptRoom) -> None:
     def lose(attempt: ObservedAttempt) -> None:
         raise WorkersLost("none is left")
 
     room.submit()
     for place in ("connected", 6):
         job = room.run({place: lose})
-        assert job.status is JobStatus.QUEUED
-        assert f"attempt {job.attempt} ended: none is left" in room.logged(job)
+        assert (job.status, job.retried) == (JobStatus.QUEUED, job.attempt)
+        assert job.waits_until is not None
+        assert "Worker lost: none is left" in room.logged(job)
+        room.rooms.bring_due()
     assert weights(room.run()) == undisturbed(room)
+
+
+class TestTimeLimit:
+    def test_it_counts_all_attempts_and_keeps_what_was_reached(self, room: AttemptRoom) -> None:
+        def wait(attempt: ObservedAttempt) -> None:
+            time.sleep(0.2)
+
+        room.submit(time_limit_s=0.35, retries=5)
+        assert room.run({6: ask(room, "drain"), 3: wait}).status is JobStatus.QUEUED
+        job = room.run({8: wait})
+        assert job.status is JobStatus.FAILED
+        assert job.error is not None
+        assert job.error["title"] == "TimeLimit"
+        assert "time_limit_s is 0.35" in job.error["detail"]
+        assert "in 2 attempt(s)" in job.error["detail"]
+        assert job.checkpoint is not None
+        assert job.checkpoint.step == 8
+        assert len(room.files("checkpoints")) == 1
+        room.rooms.jobs.retry(room.rooms.tenant, job.id)
+        again = room.run()
+        assert "Going on from step 8." in room.logged(again)
+        assert weights(again) == undisturbed(room)
+
+    def test_it_holds_while_the_data_are_read(self, room: AttemptRoom) -> None:
+        room.submit(time_limit_s=0.05)
+        job = room.run({"begun": lambda attempt: time.sleep(0.1)})
+        assert (job.error or {}).get("title") == "TimeLimit"
+        assert job.checkpoint is None
+
+
+@pytest.mark.parametrize(
+    ("place", "limit", "phase"), [("begun", "load_limit_s", "loading"), (6, "step_limit_s", "step")]
+)
+def test_the_beat_ends_where_a_phase_takes_longer_than_it_may(
+    store: Store, tmp_path: Path, place: str | int, limit: str, phase: str
+) -> None:
+    room = AttemptRoom(store, tmp_path, **{limit: 0.3})
+
+    def hang(attempt: ObservedAttempt) -> None:
+        def beats() -> int:
+            return room.rooms.queue.running()[0].beat
+
+        until(
+            lambda: f"The {phase} has taken longer than 0.3 s" in room.logged(attempt.work.job), "the end of the beat"
+        )
+        before = beats()
+        time.sleep(0.1)
+        assert beats() == before
+
+    room.submit()
+    room.run({place: hang})
 
 
 def wreck_the_record(attempt: ObservedAttempt) -> None:

@@ -39,6 +39,7 @@ LAYERED: Changes = {"network.hidden": [{"units": 5}]}
 VALUES: Changes = {"data.target": "v"}
 WATCHED: Changes = {"epochs": 20, "optimizer.learning_rate": 1.0, "early_stopping.patience": 10}
 MODEL = "the model of the base"  # stands for its id
+JOB = "a job that has succeeded"  # and this for that one's
 
 # What a field is changed to, and what must be so that it has an effect.
 EFFECTIVE: dict[str, tuple[Any, Changes]] = {
@@ -115,6 +116,10 @@ WITHOUT: dict[str, tuple[Any, Changes]] = {  # these say how a job is run and se
     "name": ("a name", {}),
     "tags": ({"a": "b"}, {}),
     "priority": (3, {}),
+    "retries": (0, {}),
+    "time_limit_s": (1e6, {}),
+    "not_before": ("2020-01-01T00:00:00Z", {}),
+    "after": ([JOB], {}),
     "workers.min": (2, {}),
     "workers.max": (1, {}),
     "mode": ("async", {"shards": 1}),  # of one worker, which always has the newest weights
@@ -176,13 +181,15 @@ class Effects:
         for seed, name in enumerate(("table", "other")):
             service.data.add_table(columns(seed), name)
         self._hashes: dict[str, str] = {}
-        self.model: str | None = None
+        self.model, self.job = "", ""
         self.model = self._run(nested({**BASE, "optimizer.momentum": 0.9}))["model_id"]
 
     def hash_of(self, changes: Changes) -> str:
         spec = nested({**BASE, **changes})
         if spec.get("warm_start", {}).get("model") == MODEL:
             spec["warm_start"]["model"] = self.model
+        if spec.get("after") == [JOB]:
+            spec["after"] = [self.job]
         written = json.dumps(spec, sort_keys=True)
         if written not in self._hashes:
             self._hashes[written] = self._run(spec)["weights_sha256"]
@@ -197,6 +204,7 @@ class Effects:
         job = self.service.room.run()
         assert job.status is JobStatus.SUCCEEDED, (spec, job.error)
         assert job.result is not None
+        self.job = job.id
         return job.result
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -46,6 +47,8 @@ class Pool:
         self.of_use = 0
         self.lent: dict[Lease, Lent] = {}
         self.killed: list[Lease] = []
+        self.deaths: dict[Lease, str] = {}
+        self.sent_back: list[Lease] = []
         self.drained = False
         self.settled = True
 
@@ -90,6 +93,10 @@ class Pool:
         self.killed.append(member.work.lease)
         del self.lent[member.work.lease]
 
+    def send_back(self, lease: Lease, reason: str) -> None:
+        assert lease in self.lent
+        self.sent_back.append(lease)
+
     def drain(self, timeout_s: float) -> None:
         self.drained = True
 
@@ -102,8 +109,8 @@ class LosesAnswers(Queue):
 
     lose = False
 
-    def claim(self, epoch: int, free_slots: int, claim_token: str) -> ClaimedJob | None:
-        found = super().claim(epoch, free_slots, claim_token)
+    def claim(self, epoch: int, free_slots: int, claim_token: str, *, hold: str | None = None) -> ClaimedJob | None:
+        found = super().claim(epoch, free_slots, claim_token, hold=hold)
         if self.lose:
             self.lose = False
             raise StoreUnavailable("the answer was lost")
@@ -324,3 +331,103 @@ def test_the_pool_is_told_what_could_be_of_use(rooms: Rooms) -> None:
     bench.tick()
     bench.tick()
     assert bench.pool.of_use == 7
+
+
+class TestRoom:
+    """Who makes room for whom, on four slots."""
+
+    SETTINGS = Settings(lease_s=60, reserve_s=0.0, preempt_s=0.0)
+
+    @pytest.fixture
+    def bench(self, rooms: Rooms) -> Bench:
+        bench = Bench(rooms, self.SETTINGS, 4)
+        bench.scheduler.tick()
+        return bench
+
+    def test_a_wide_job_is_not_passed_by_for_ever(self, rooms: Rooms, bench: Bench) -> None:
+        running = [rooms.accept().id for _ in range(4)]
+        bench.tick()
+        wide = rooms.accept(workers={"min": 4}, shards=4).id
+        later = [rooms.accept().id for _ in range(4)]
+        for job in running:
+            bench.tick()
+            end(rooms, bench, job)
+        bench.tick()
+        assert bench.lent_jobs() == [wide]
+        end(rooms, bench, wide)
+        bench.tick()
+        assert bench.lent_jobs() == later
+
+    def test_a_job_that_the_cluster_has_no_room_for_holds_nothing(self, rooms: Rooms, bench: Bench) -> None:
+        rooms.accept(workers={"min": 5}, shards=8)
+        later = rooms.accept().id
+        bench.tick()
+        bench.tick()
+        assert bench.lent_jobs() == [later]
+
+    def test_a_higher_priority_sends_back_what_is_less_important(self, rooms: Rooms, bench: Bench) -> None:
+        jobs = [rooms.accept(priority=priority).id for priority in (0, 1, 0, 2)]
+        bench.tick()
+        leases = {lease.job_id: lease for lease in bench.pool.lent}
+        urgent = rooms.accept(priority=2, workers={"min": 2}, shards=2).id
+        bench.tick()
+        assert bench.pool.sent_back == [leases[jobs[2]], leases[jobs[0]]]
+        bench.tick()
+        assert len(bench.pool.sent_back) == 2  # they are asked once
+        for lease in bench.pool.sent_back:
+            rooms.queue.release(lease, "pre-empted")
+            del bench.pool.lent[lease]
+        bench.tick()
+        assert sorted(bench.lent_jobs()) == sorted([jobs[1], jobs[3], urgent])
+        assert [rooms.job(jobs[number]).queue_position for number in (0, 2)] == [0, 1]
+
+    def test_nothing_is_sent_back_that_is_as_important(self, rooms: Rooms, bench: Bench) -> None:
+        for _ in range(4):
+            rooms.accept(priority=1)
+        bench.tick()
+        rooms.accept(priority=1)
+        bench.tick()
+        bench.tick()
+        assert bench.pool.sent_back == []
+
+
+class TestDeaths:
+    def kill(self, rooms: Rooms, bench: Bench, job: str, reason: str | None) -> JobStatus:
+        bench.tick()
+        (lease,) = bench.pool.lent
+        bench.pool.lent.clear()
+        if reason is not None:
+            bench.pool.deaths[lease] = reason
+        bench.scheduler.tick()
+        return rooms.status(job)
+
+    def test_a_job_that_kills_its_runners_is_failed_with_what_they_died_of(self, rooms: Rooms, bench: Bench) -> None:
+        job = rooms.accept().id
+        assert [self.kill(rooms, bench, job, "SIGSEGV") for _ in range(3)] == ["queued", "queued", "failed"]
+        assert "runner died: SIGSEGV" in (rooms.job(job).error or {})["detail"]
+
+    def test_what_nobody_saw_die_and_what_died_while_redis_was_away_does_not_count(
+        self, rooms: Rooms, bench: Bench
+    ) -> None:
+        job = rooms.accept().id
+        assert {self.kill(rooms, bench, job, None) for _ in range(5)} == {JobStatus.QUEUED}
+        bench.queue.lose = True
+        with pytest.raises(StoreUnavailable):
+            bench.tick()
+        assert {self.kill(rooms, bench, job, "SIGKILL") for _ in range(5)} == {JobStatus.QUEUED}
+
+
+def test_a_job_starts_when_its_time_comes_and_when_what_it_waits_for_is_done(rooms: Rooms, bench: Bench) -> None:
+    soon = datetime.now(UTC) + timedelta(seconds=0.2)
+    timed = rooms.accept(not_before=soon.isoformat()).id
+    first = rooms.accept().id
+    second = rooms.accept(after=[first]).id
+    bench.tick()
+    assert bench.lent_jobs() == [first]
+    end(rooms, bench, first)
+    bench.tick()
+    assert rooms.status(second) is JobStatus.RUNNING
+    while datetime.now(UTC) < soon + timedelta(milliseconds=5):
+        bench.tick()
+    bench.tick()
+    assert rooms.status(timed) is JobStatus.RUNNING

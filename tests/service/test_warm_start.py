@@ -77,7 +77,7 @@ def test_it_resolves_to_itself_and_keeps_the_bits_through_a_stop(attempt_room: A
     attempt_room.submit(**from_model(first, epochs=3))
     whole = attempt_room.run()
     attempt_room.submit(**whole.spec.model_dump(mode="json"))
-    attempt_room.run({6: lambda attempt: attempt.requests.drain()})
+    attempt_room.run({6: lambda attempt: attempt.requests.drain("drained")})
     again = attempt_room.run()
     assert again.spec == whole.spec
     assert again.result is not None
@@ -95,7 +95,7 @@ def test_with_the_optimizers_state_two_jobs_are_one(attempt_room: AttemptRoom, o
     first = attempt_room.run()
     start = {"model": (first.result or {})["model_id"], "optimizer": True}
     attempt_room.submit(**common, epochs=2, network={}, optimizer={}, warm_start=start)
-    attempt_room.run({3: lambda attempt: attempt.requests.drain()})
+    attempt_room.run({3: lambda attempt: attempt.requests.drain("drained")})
     second = attempt_room.run()
     assert second.spec.optimizer == whole.spec.optimizer
     assert (second.result or {})["weights_sha256"] == (whole.result or {})["weights_sha256"]

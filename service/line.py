@@ -1,0 +1,71 @@
+"""The jobs that wait for slots: for whom slots are held, and which running jobs make room. Knows neither Ray nor Redis.
+
+The first in line is passed by while it needs more slots than are free; others that need fewer start. That must not go
+on for ever: after a while the slots that become free are held for it. And where its priority is higher than that of
+running jobs, some of these go back into the queue for it, the least important and the youngest first.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from service.jobs import Lease
+from service.placement import Served
+from service.queue import WaitingJob
+
+
+@dataclass(frozen=True, eq=False)
+class Running:
+    """A running job that can be sent back."""
+
+    served: Served
+    priority: int
+
+
+class Line:
+    """Since when each job is seen to wait for slots, by a monotonic clock of one's own.
+
+    Units: `reserve_s` and `preempt_s` in seconds, of waiting until slots are held for the first, or taken for it.
+    """
+
+    def __init__(self, reserve_s: float, preempt_s: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._reserve_s, self._preempt_s = reserve_s, preempt_s
+        self._clock = clock
+        self._since: dict[str, float] = {}
+        self._first_waited_s = 0.0
+        self._first: str | None = None
+
+    def look(self, waiting: Sequence[WaitingJob]) -> None:
+        """These wait, in this order, though all that could start has been started."""
+        now = self._clock()
+        self._since = {job.job_id: self._since.get(job.job_id, now) for job in waiting}
+        self._first = waiting[0].job_id if waiting else None
+        self._first_waited_s = now - self._since[self._first] if self._first else 0.0
+
+    @property
+    def held(self) -> str | None:
+        """The job that free slots are held for."""
+        return self._first if self._first_waited_s >= self._reserve_s else None
+
+    @property
+    def may_preempt(self) -> bool:
+        """Whether the first has waited long enough to take the slots of others."""
+        return self._first is not None and self._first_waited_s >= self._preempt_s
+
+
+def preempted(job: WaitingJob, running: Sequence[Running], free: int) -> list[Lease]:
+    """The running jobs of lower priority that are to make room for a waiting one; none where that is not enough.
+
+    `free` counts what is free or soon will be.
+    """
+    below = [one for one in running if one.priority < job.priority]
+    below.sort(key=lambda one: (one.priority, -one.served.lease.generation))
+    leaving: list[Lease] = []
+    for one in below:
+        if free >= job.least:
+            break
+        free += len(one.served.slots)
+        leaving.append(one.served.lease)
+    return leaving if free >= job.least else []
