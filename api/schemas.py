@@ -76,6 +76,7 @@ class Result(Answer):
     model_id: str
     seconds: float
     workers_used: int
+    reused_from: str | None = Field(None, description="The job whose result and model these are: `reuse`")
     best_epoch: int | None = Field(description="The row of the weights kept, whose metrics stand beside")
     stopped_by: str | None
     confusion_matrix: dict[str, Any] | None = Field(

@@ -15,6 +15,7 @@ from service.artifacts import Artifacts
 from service.dataset_records import DatasetRecords
 from service.errors import Misconfigured
 from service.events import Events
+from service.history import History
 from service.job_records import Jobs, Limits
 from service.model_evaluation import ModelEvaluations
 from service.model_records import ModelRecords
@@ -35,6 +36,7 @@ class Services:
     settings: Settings
     store: Store
     jobs: Jobs
+    history: History
     queue: Queue
     datasets: DatasetRecords
     artifacts: Artifacts
@@ -54,16 +56,18 @@ class Services:
         jobs, datasets, artifacts = Jobs(store, limits), DatasetRecords(store), Artifacts(settings.artifacts_url)
         queue, listener = Queue(store), HintListener(store)
         models = ModelStore(ModelRecords(store), artifacts)
+        history = History(store, jobs, artifacts)
         return cls(
             settings=settings,
             store=store,
             jobs=jobs,
+            history=history,
             queue=queue,
             datasets=datasets,
             artifacts=artifacts,
             models=models,
             evaluations=ModelEvaluations(models, datasets, artifacts),
-            submission=Submission(jobs, datasets, models, queue, settings.max_job_bytes),
+            submission=Submission(jobs, history, datasets, models, queue, settings.max_job_bytes),
             listener=listener,
             follower=JobFollower(jobs, Events(store), listener, CapacityLimiter(READERS)),
             upload_limiter=CapacityLimiter(UPLOADS),

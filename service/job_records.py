@@ -63,11 +63,17 @@ class Jobs:
         idempotency: Idempotency | None = None,
         size: GangSize | None = None,
         validation: DatasetIdentity | None = None,
+        *,
+        after: Sequence[str] | None = None,
+        work: str | None = None,
+        fingerprint: str | None = None,
     ) -> tuple[Job, bool]:
         """Queue a job whose spec has every auto resolved; the same Idempotency-Key and request give the job made first.
 
         It gets workers by its `size`, and as many as its spec allows where none is given. `validation` is the data
-        set of its own that it validates on.
+        set of its own that it validates on; `after` has those of the spec's that have not succeeded yet (None: all).
+        `work` is the digest of what it does. With the digest of a `fingerprint`, a job of the same work and kernels
+        that has succeeded answers for it: it is created `succeeded`, with that one's result and model.
         Returns the job, and whether it was created now.
         Raises: UnknownDataset; InvalidSpec naming a job in `after` that cannot succeed any more; QueueFull;
         IdempotencyConflict; StoreUnavailable, then nothing or all of it has happened.
@@ -84,7 +90,9 @@ class Jobs:
             validation=None if validation is None else validation.id,
             priority=spec.priority,
             retries=spec.retries,
-            after=" ".join(dict.fromkeys(spec.after)) or None,
+            after=" ".join(dict.fromkeys(spec.after if after is None else after)) or None,
+            work=work,
+            fingerprint=fingerprint,
             due_ms=None if spec.not_before is None else round(1000 * spec.not_before.timestamp()),
             max_queued=self._limits.queued,
             max_queued_tenant=self._limits.queued_tenant,
@@ -100,14 +108,14 @@ class Jobs:
         )
         return job_from_fields(fields), created == 1
 
-    def find_idempotent(self, tenant: str, idempotency: Idempotency) -> Job | None:
-        """The job that this key and request made already, before anything else about the request is looked at.
+    def find_idempotent(self, tenant: str, idempotency: Idempotency) -> str | None:
+        """The id of the job that this key and request made already, before anything else about it is looked at.
 
         Raises: IdempotencyConflict when the key came with another request.
         """
         digest, request = _digests(idempotency)
         found = self._store.run("find_idempotent", tenant=tenant, idempotency=digest, request=request)
-        return job_from_fields(found[0]) if found else None
+        return str(found[0]) if found else None
 
     def get(self, tenant: str, job_id: str) -> Job:
         """One job. Raises: JobNotFound."""

@@ -69,13 +69,11 @@ class Leftovers:
         return "/".join(parts) == newest or bool(token and parts[2].startswith(token))
 
     def _model_named(self, parts: list[str]) -> bool:
-        """`models/<job>/<token>.safetensors`: of the model that the job's result names, or of the lease."""
-        result, token = self._fields("job", parts[1], "result", "token")
-        if token and parts[2].startswith(token):
-            return True
-        model = strict_json.decode(result)["model_id"] if result else ""
-        (document,) = self._fields("model", model, "document")
-        return bool(document) and strict_json.decode(document or "")["path"] == "/".join(parts)
+        """`models/<job>/<token>.safetensors`: a model's, or of the lease that writes now."""
+        (token,) = self._fields("job", parts[1], "token")
+        return bool(token and parts[2].startswith(token)) or bool(
+            self._store.command("HEXISTS", key("model-files"), "/".join(parts))
+        )
 
     def _dataset_named(self, parts: list[str]) -> bool:
         """`datasets/<id>/columns.parquet` while the record is there, `…/prepared/<name>/…` when recorded."""

@@ -20,6 +20,7 @@ from service.gang_size import GangSize
 from service.job_records import job_from_fields
 from service.jobs import TRANSITIONS_LINE, CheckpointRef, Job, JobStatus, Lease
 from service.lease_watch import LeaseWatch
+from service.same_work import digest
 from service.store import Store, key
 from service.timestamps import now
 
@@ -261,7 +262,8 @@ class Queue:
         Raises: LeaseLost.
         """
         documents = {"result": strict_json.encode(dict(result)), "document": strict_json.encode(dict(model))}
-        self._end("succeed", lease, model=model["id"], **documents)
+        kernels = digest(result.get("fingerprint"))
+        self._end("succeed", lease, model=model["id"], path=model.get("path"), fingerprint=kernels, **documents)
 
     def fail(self, lease: Lease, error: DeltaqError) -> None:
         """Finish the job with what went wrong; a flag not yet obeyed is dropped. Raises: LeaseLost."""

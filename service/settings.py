@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     max_running_tenant: int | None = Field(default=None, ge=1)  # jobs of each tenant that run at a time
     reserve_s: float = Field(default=30.0, ge=0)  # a job that waits so long for slots has them held for it
     preempt_s: float = Field(default=1.0, ge=0)  # a job that waits so long may take the slots of lower priorities
+    retention_s: float = Field(default=30 * 86400.0, gt=0)  # after a job's end its record goes to the artifact store
     drain_s: float = Field(default=10.0, ge=0)  # for running jobs to write a checkpoint in
     max_upload_bytes: int = Field(default=1 << 30, gt=0)
     max_expanded_bytes: int = Field(default=4 << 30, gt=0)  # what an upload may hold once it is read

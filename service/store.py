@@ -27,6 +27,9 @@ Key schema (each part that varies has its `%` and `:` escaped, so that no name c
     deltaq:job:{id}:metrics                  list: row of epoch n at n - 1
     deltaq:job:{id}:events                   stream: type, data; trimmed
     deltaq:job:{id}:logs                     stream: line; ids are line numbers; trimmed
+    deltaq:ended                             zset of ended jobs by their end, in ms since 1970
+    deltaq:work:{tenant}:{digest}:{kernels}  the job that has succeeded at this work, with these kernels
+    deltaq:model-files                       hash: path of a model's file -> model
     deltaq:job:{id}:parents                  set of the jobs that it waits for
     deltaq:job:{id}:dependants               set of the jobs that wait for it, or did
     deltaq:jobs:{tenant}                     zset by sequence

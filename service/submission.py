@@ -10,23 +10,33 @@ from service.dataset_records import DatasetRecords
 from service.datasets import Dataset
 from service.errors import DatasetNotFound, FieldError, InvalidSpec
 from service.gang_size import gang_size
+from service.history import History
 from service.job_records import Jobs
 from service.jobs import Job
 from service.models import ModelStore
 from service.queue import Queue
 from service.refusals import unknown_dataset
 from service.resolution import VALIDATION_POINTER, Resolution, resolve
+from service.same_work import digest, work_digest
 from service.spec import JobSpec
 from service.warm_start import as_start, find_start
+from workers import kernels
 
 
 class Submission:
     """The way of specs into the queue."""
 
     def __init__(
-        self, jobs: Jobs, datasets: DatasetRecords, models: ModelStore, queue: Queue, max_job_bytes: int
+        self,
+        jobs: Jobs,
+        history: History,
+        datasets: DatasetRecords,
+        models: ModelStore,
+        queue: Queue,
+        max_job_bytes: int,
     ) -> None:
         self._jobs = jobs
+        self._history = history
         self._models = models
         self._queue = queue
         self._datasets = datasets
@@ -41,10 +51,19 @@ class Submission:
         if idempotency is not None:
             made = self._jobs.find_idempotent(tenant, idempotency)
             if made is not None:  # its data set may be gone by now: the answer stays the same
-                return made
+                return self._history.get(tenant, made)
         dataset, validation, resolution = self._resolve(tenant, spec)
         return self._jobs.accept(
-            tenant, resolution.spec, dataset, resolution.warnings, idempotency, gang_size(resolution), validation
+            tenant,
+            resolution.spec,
+            dataset,
+            resolution.warnings,
+            idempotency,
+            gang_size(resolution),
+            validation,
+            after=[job_id for job_id in spec.after if not self._history.succeeded_long_ago(tenant, job_id)],
+            work=work_digest(resolution.spec, dataset, validation),
+            fingerprint=digest(kernels.fingerprint()) if spec.reuse else None,
         )[0]
 
     def resolve(self, tenant: str, spec: JobSpec) -> Resolution:

@@ -63,7 +63,7 @@ def list_jobs(
 @router.get("/{job_id}", response_model=schemas.Job, responses=problems(404))
 def show(job_id: str, services: The, tenant: Tenant) -> Response:
     """Show a job."""
-    return JSONAnswer(job_json(services.jobs.get(tenant, job_id)))
+    return JSONAnswer(job_json(services.history.get(tenant, job_id)))
 
 
 @router.post("/{job_id}/cancel", status_code=202, response_model=schemas.Job, responses=problems(404, 409))
@@ -100,13 +100,13 @@ def metrics(
     job_id: str, services: The, tenant: Tenant, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
 ) -> Response:
     """List the metrics, one row an epoch, from the first."""
-    return JSONAnswer(page_json(services.jobs.metrics(tenant, job_id, cursor=cursor, limit=limit), _as_it_is))
+    return JSONAnswer(page_json(services.history.metrics(tenant, job_id, cursor=cursor, limit=limit), _as_it_is))
 
 
 @router.get("/{job_id}/logs", response_model=schemas.List[schemas.LogLine], responses=problems(404))
 def logs(job_id: str, services: The, tenant: Tenant, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT) -> Response:
     """List the log lines that are kept, oldest first."""
-    return JSONAnswer(page_json(services.jobs.logs(tenant, job_id, cursor=cursor, limit=limit), _as_it_is))
+    return JSONAnswer(page_json(services.history.logs(tenant, job_id, cursor=cursor, limit=limit), _as_it_is))
 
 
 @router.get(

@@ -4,6 +4,8 @@
 -- width and max_slots (slots it needs and can use), compute_s (of a step on one), size_bytes (of its parameters),
 -- tags (JSON list of `key` and `key=value`), warnings (JSON), at, retries
 -- after (ids of jobs that must have succeeded first), due_ms (since 1970: not before this time), or none
+-- work (digest of all that changes its bits), or none; fingerprint (digest of this process's kernels; with it, what
+-- has succeeded with the same work answers for the job: it is created succeeded, with that one's model)
 -- max_queued, max_queued_tenant: jobs, of all tenants and of this one, or none
 -- idempotency, request: digest of the tenant's key and of the request; both or neither
 -- Answers {created 0|1, fields}.
@@ -12,7 +14,19 @@ local remembered = arg.idempotency and key('idempotency', arg.tenant, arg.idempo
 if remembered then
   local known = redis.call('HMGET', remembered, 'request', 'job')
   if known[1] and known[1] ~= arg.request then return refuse('idempotency', known[2]) end
-  if known[1] and find_job(known[2], arg.tenant) then return ok(0, job_fields(known[2])) end
+  if known[1] and find_job(known[2]) then return ok(0, job_fields(known[2])) end
+end
+
+-- The job has succeeded as another one did: with its result, its model and its metrics.
+local function take_over(job, source)
+  local known = redis.call('HMGET', key('job', source), 'result', 'metrics', 'model', 'progress')
+  local result = string.sub(known[1], 1, -2) .. ',"reused_from":"' .. source .. '"}'
+  job.status = 'queued'
+  move(job, 'succeeded', arg.at)
+  redis.call('HSET', job.key, 'result', result, 'model', known[3])
+  if known[2] then redis.call('HSET', job.key, 'metrics', known[2]) end
+  if known[4] then redis.call('HSET', job.key, 'progress', known[4]) end
+  redis.call('COPY', key('job', source, 'metrics'), key('job', job.id, 'metrics'))
 end
 
 local owner = redis.call('HGET', key('dataset', arg.dataset), 'tenant')
@@ -24,18 +38,25 @@ if arg.validation then
   end
 end
 
+local sequence, source
+if arg.fingerprint and not arg.after and not arg.due_ms then
+  source = redis.call('GET', key('work', arg.tenant, arg.work, arg.fingerprint))
+  local known = source and redis.call('HMGET', key('job', source), 'status', 'model') or {}
+  if known[1] ~= 'succeeded' or redis.call('EXISTS', key('model', known[2])) == 0 then source = nil end
+end
+
 local queued = redis.call('ZCARD', key('jobs-by-status', arg.tenant, 'queued'))
-if arg.max_queued_tenant and queued >= tonumber(arg.max_queued_tenant) then
+if not source and arg.max_queued_tenant and queued >= tonumber(arg.max_queued_tenant) then
   return refuse('queue_full', arg.max_queued_tenant, 'DELTAQ_MAX_QUEUED_TENANT')
 end
-if arg.max_queued and count_all_queued() >= tonumber(arg.max_queued) then
+if not source and arg.max_queued and count_all_queued() >= tonumber(arg.max_queued) then
   return refuse('queue_full', arg.max_queued, 'DELTAQ_MAX_QUEUED')
 end
 
 local dead = await_parents({id = arg.job, tenant = arg.tenant, after = arg.after or ''})
 if dead then return refuse('dead_parent', dead[1], dead[2] or '', dead[3]) end
 
-local sequence = redis.call('INCR', key('sequence'))
+sequence = redis.call('INCR', key('sequence'))
 local job = {id = arg.job, key = key('job', arg.job), tenant = arg.tenant, sequence = sequence,
              priority = arg.priority, width = arg.width, dataset = arg.dataset, validation = arg.validation or '',
              due_ms = arg.due_ms or ''}
@@ -43,6 +64,7 @@ redis.call('HSET', job.key, 'id', arg.job, 'tenant', arg.tenant, 'status', 'queu
            'attempt', 0, 'spec', arg.spec, 'dataset', arg.dataset, 'dataset_sha256', arg.sha256,
            'priority', arg.priority, 'width', arg.width, 'max_slots', arg.max_slots, 'retries', arg.retries,
            'compute_s', arg.compute_s, 'size_bytes', arg.size_bytes, 'tags', arg.tags, 'warnings', arg.warnings, 'created_at', arg.at)
+if arg.work then redis.call('HSET', job.key, 'work', arg.work) end
 if arg.after then redis.call('HSET', job.key, 'after', arg.after) end
 if arg.due_ms then redis.call('HSET', job.key, 'due_ms', arg.due_ms) end
 redis.call('SADD', key('tenants'), arg.tenant)
@@ -50,11 +72,15 @@ redis.call('ZADD', key('jobs', arg.tenant), sequence, arg.job)
 redis.call('ZADD', key('jobs-by-status', arg.tenant, 'queued'), sequence, arg.job)
 for _, tag in ipairs(cjson.decode(arg.tags)) do redis.call('ZADD', key('jobs-by-tag', arg.tenant, tag), sequence, arg.job) end
 if arg.validation then redis.call('HSET', job.key, 'validation', arg.validation) end
-use_datasets(job, 'SADD')
 if remembered then
   redis.call('HSET', remembered, 'request', arg.request, 'job', arg.job)
   redis.call('EXPIRE', remembered, IDEMPOTENCY_S)
 end
-enqueue(job)
+if source then
+  take_over(job, source)
+else
+  use_datasets(job, 'SADD')
+  enqueue(job)
+end
 emit_status(job)
 return ok(1, job_fields(arg.job))

@@ -12,6 +12,7 @@ local EVENTS_KEPT = 2000
 local LOGS_KEPT = 1000
 local WARNINGS_BYTES = 16384
 local IDEMPOTENCY_S = 86400
+local EVENTS_KEPT_S = 86400 -- after a job's end
 local ENDED = {succeeded = true, failed = true, cancelled = true}
 
 local function key(...)
@@ -52,17 +53,24 @@ local function quoted_or_null(word)
 end
 
 local function emit(job, kind, data)
-  redis.call('XADD', key('job', job.id, 'events'), 'MAXLEN', EVENTS_KEPT, '*', 'type', kind, 'data', data)
+  local id = redis.call('XADD', key('job', job.id, 'events'), 'MAXLEN', EVENTS_KEPT, '*', 'type', kind, 'data', data)
   redis.call('PUBLISH', key('hints'), job.id)
+  return id
 end
 
 -- The job's public status line, as its record stands now.
 local function emit_status(job)
   local now = redis.call('HMGET', job.key, 'status', 'attempt', 'requested', 'started_at', 'finished_at', 'result', 'error')
-  emit(job, 'status', table.concat({
+  local id = emit(job, 'status', table.concat({
     '{"id":"', job.id, '","status":"', now[1], '","attempt":', now[2],
     ',"requested":', quoted_or_null(now[3]), ',"started_at":', quoted_or_null(now[4]),
     ',"finished_at":', quoted_or_null(now[5]), ',"result":', now[6] or 'null', ',"error":', now[7] or 'null', '}'}))
+  if ENDED[now[1]] then
+    redis.call('HSET', job.key, 'last_event', id)
+    redis.call('EXPIRE', key('job', job.id, 'events'), EVENTS_KEPT_S)
+  else
+    redis.call('PERSIST', key('job', job.id, 'events'))
+  end
 end
 
 local function wake()
@@ -206,13 +214,15 @@ local function move(job, to, at)
   if ENDED[to] then
     redis.call('HSET', job.key, 'finished_at', at)
     use_datasets(job, 'SREM')
+    redis.call('ZADD', key('ended'), now_ms(), job.id)
     redis.call('DEL', key('job', job.id, 'parents'))
     if redis.call('EXISTS', key('job', job.id, 'dependants')) == 1 then
       redis.call('RPUSH', key('unsettled'), job.id)
       wake()
     end
   elseif ENDED[job.status] then
-    redis.call('HDEL', job.key, 'finished_at', 'result', 'error')
+    redis.call('HDEL', job.key, 'finished_at', 'result', 'error', 'last_event')
+    redis.call('ZREM', key('ended'), job.id)
     use_datasets(job, 'SADD')
   end
   job.status = to

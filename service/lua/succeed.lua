@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Finish a job with its model: both, or neither. It comes before any flag that is not yet obeyed.
--- job, token, result (JSON), model, document (JSON), at, transitions
+-- job, token, result (JSON), model, document (JSON), path (of the model's file), fingerprint (its digest), at, transitions
 -- Answers {}; to the token that did it, again.
 
 local job = find_job(arg.job)
@@ -11,7 +11,10 @@ end
 
 redis.call('HSET', key('model', arg.model), 'tenant', job.tenant, 'document', arg.document)
 redis.call('ZADD', key('models', job.tenant), redis.call('INCR', key('sequence')), arg.model)
-redis.call('HSET', job.key, 'result', arg.result)
+if arg.path then redis.call('HSET', key('model-files'), arg.path, arg.model) end
+redis.call('HSET', job.key, 'result', arg.result, 'model', arg.model)
+local work = redis.call('HGET', job.key, 'work')
+if work then redis.call('SET', key('work', job.tenant, work, arg.fingerprint), job.id) end
 redis.call('HDEL', job.key, 'checkpoint', 'checkpoint_before')
 leave_running(job, 'succeeded', arg.token, 'succeed', arg.at)
 return ok()

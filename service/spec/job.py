@@ -58,3 +58,4 @@ class JobSpec(Spec):
     time_limit_s: Annotated[float, Field(gt=0, le=1e9)] | None = None  # seconds running, all attempts added
     not_before: Annotated[AwareDatetime, Field(strict=False)] | None = None
     after: Annotated[tuple[JobId, ...], Field(strict=False, max_length=100)] = ()  # jobs that must have succeeded first
+    reuse: bool = False  # a job of the same work that has succeeded answers for this one

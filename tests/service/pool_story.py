@@ -29,6 +29,7 @@ from service.artifacts import Artifacts
 from service.builtin import install_builtins
 from service.dataset_records import DatasetRecords
 from service.errors import LeaseLost
+from service.history import History
 from service.job_records import Jobs
 from service.jobs import JobStatus, Lease
 from service.member import Member
@@ -204,7 +205,9 @@ def story_of_nodes(settings: Settings) -> None:
     store = Store(settings.redis_url or "")
     artifacts, records = Artifacts(settings.artifacts_url), DatasetRecords(store)
     jobs, models = Jobs(store), ModelStore(ModelRecords(store), artifacts)
-    submission = Submission(jobs, records, models, Queue(store), settings.max_job_bytes)
+    submission = Submission(
+        jobs, History(store, jobs, artifacts), records, models, Queue(store), settings.max_job_bytes
+    )
     install_builtins(records, artifacts)
     scheduler = Scheduler(settings.model_copy(update={"checkpoint_s": 0.1}), Queue(store))
 

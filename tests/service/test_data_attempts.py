@@ -10,6 +10,7 @@ import pytest
 
 from service.datasets import Dataset
 from service.errors import InUse
+from service.history import History
 from service.jobs import JobStatus
 from service.models import Model
 from service.spec import JobSpec
@@ -25,7 +26,8 @@ class Service:
     def __init__(self, store: Store, folder: Path) -> None:
         self.data, self.room = DataRoom(store, folder), AttemptRoom(store, folder)
         rooms = self.room.rooms
-        self.submission = Submission(rooms.jobs, self.data.records, self.room.models, rooms.queue, 1 << 30)
+        history = History(store, rooms.jobs, self.room.artifacts)
+        self.submission = Submission(rooms.jobs, history, self.data.records, self.room.models, rooms.queue, 1 << 30)
 
     def submit(self, dataset: Dataset | str, **spec: Any) -> str:
         name = dataset if isinstance(dataset, str) else dataset.id

@@ -37,7 +37,7 @@ def test_a_key_belongs_to_its_tenant_and_its_request(rooms: Rooms) -> None:
     others, created = rooms.jobs.accept("bob", spec, rooms.dataset, idempotency=("key", "one"))
     assert created
     assert others.id != mine.id
-    assert rooms.jobs.find_idempotent("ada", ("key", "one")) == mine
+    assert rooms.jobs.find_idempotent("ada", ("key", "one")) == mine.id
     assert rooms.jobs.find_idempotent("ada", ("another", "one")) is None
     for attempt in (
         lambda: rooms.jobs.accept("ada", spec, rooms.dataset, idempotency=("key", "two")),

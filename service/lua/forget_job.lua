@@ -1,0 +1,15 @@
+#!lua flags=allow-oom
+-- Forget an ended job whose record has been put into the archive, unless something has happened to it since.
+-- job, last_event (of the record as it was archived)
+-- Answers {1 or 0: whether it is forgotten now}.
+
+local job = find_job(arg.job)
+if not job or not ENDED[job.status] or redis.call('HGET', job.key, 'last_event') ~= arg.last_event then return ok(0) end
+if redis.call('EXISTS', key('job', job.id, 'dependants')) == 1 then return ok(0) end -- they are settled first
+
+redis.call('ZREM', key('jobs', job.tenant), job.id)
+redis.call('ZREM', key('jobs-by-status', job.tenant, job.status), job.id)
+for _, tag in ipairs(cjson.decode(job.tags)) do redis.call('ZREM', key('jobs-by-tag', job.tenant, tag), job.id) end
+redis.call('ZREM', key('ended'), job.id)
+redis.call('UNLINK', job.key, key('job', job.id, 'metrics'), key('job', job.id, 'events'), key('job', job.id, 'logs'))
+return ok(1)
