@@ -22,6 +22,7 @@ Key schema (each part that varies has its `%` and `:` escaped, so that no name c
     deltaq:job:{id}:metrics                  list: row of epoch n at n - 1
     deltaq:job:{id}:events                   stream: type, data; trimmed
     deltaq:job:{id}:logs                     stream: line; ids are line numbers; trimmed
+    deltaq:events:{tenant}                   stream: job, type, data; the events of all jobs, trimmed
     deltaq:jobs:{tenant}                     zset by sequence
     deltaq:jobs-by-status:{tenant}:{status}  zset by sequence
     deltaq:jobs-by-tag:{tenant}:{tag}        zset by sequence; tag is `key` or `key=value`
@@ -32,7 +33,7 @@ Key schema (each part that varies has its `%` and `:` escaped, so that no name c
     deltaq:datasets:{tenant}                 zset by sequence
     deltaq:model:{id}                        hash: tenant, document
     deltaq:models:{tenant}                   zset by sequence
-    deltaq:hints                             channel: id of a job that has a new event
+    deltaq:hints                             channel: `{tenant} {id}` of a job that has a new event
 """
 
 from __future__ import annotations
