@@ -1,66 +1,94 @@
-"""A job's events as a stream for one client: what is missing first, then each as it comes, to the job's end."""
+"""Events as a stream for one client: what is missing first, then each as it comes, to the end of the jobs."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeVar
 
 from anyio import CapacityLimiter, to_thread
 
 from api.hint_listener import HintListener
-from api.render import job_json
+from api.render import JSON, job_json
 from api.responses import dumps
 from api.sse import COMMENT, COMMENT_S, RETRY, frame
 from service.errors import JobNotFound, StoreUnavailable
-from service.events import BEGINNING, Events, EventSlice
+from service.events import BEGINNING, END, Events, EventSlice
 from service.job_records import Jobs
 
 AGAIN_S = 1.0  # between tries while Redis is away
 READERS = 8  # threads that read for streams; those of other calls are not theirs to fill
 
+T = TypeVar("T")
+Stream = AsyncGenerator[bytes, None]
+
 
 @dataclass(frozen=True)
-class JobFollower:
-    """Everything that streams of job events are made of."""
+class Told:
+    """What one stream tells of."""
+
+    names: Sequence[str]  # the jobs, or the tenant, whose news wake it
+    read: Callable[[str], EventSlice]  # what came after an event
+    show: Callable[[], JSON]  # how all of it is now
+
+
+@dataclass(frozen=True)
+class Follower:
+    """Everything that streams of events are made of."""
 
     jobs: Jobs
     events: Events
     listener: HintListener
     limiter: CapacityLimiter
 
-    async def open(self, tenant: str, job_id: str, last_event_id: str | None) -> AsyncGenerator[bytes, None] | None:
-        """Return the stream after an event; None where that was the last event of an ended job.
+    async def open(self, tenant: str, job_id: str, last_event_id: str | None) -> Stream | None:
+        """Return a job's stream after an event; None where that was the last event of an ended job.
 
         Where events between are no longer kept, or the event is later than all there are, a snapshot comes first.
         Raises: JobNotFound; InvalidRequest when the id is not an event's.
         """
-        await to_thread.run_sync(self.jobs.get, tenant, job_id, limiter=self.limiter)
-        after = last_event_id or BEGINNING
-        part = await self._read(job_id, after)
-        if _place(after) > _place(part.last_id):  # of an event that this store has lost, or never had
-            after = part.last_id
-            part = replace(part, missed=True)
-        elif _place(after) == _place(part.last_id) and part.status.terminal:
-            return None
-        return self._stream(tenant, job_id, after, part)
+        await self._in_thread(partial(self.jobs.get, tenant, job_id))
+        told = Told([job_id], partial(self.events.read, job_id), lambda: job_json(self.jobs.get(tenant, job_id)))
+        return await self._open(told, last_event_id or BEGINNING)
 
-    async def _stream(self, tenant: str, job_id: str, after: str, part: EventSlice) -> AsyncGenerator[bytes, None]:
+    async def open_all(self, tenant: str, job_ids: Sequence[str], last_event_id: str | None) -> Stream | None:
+        """Return the stream of several jobs after an event; None where these have ended, and it was the last of theirs.
+
+        Without jobs it is that of all the tenant's, and has no end; without an event it begins with a snapshot and
+        what comes from now on. Otherwise snapshots come as in a job's own stream.
+        Raises: JobNotFound; InvalidRequest when the id is not an event's.
+        """
+        job_ids = list(dict.fromkeys(job_ids))
+        told = Told(
+            job_ids or [tenant],
+            partial(self.events.read_all, tenant, job_ids=job_ids),
+            lambda: {"jobs": list(map(job_json, self.events.jobs_now(tenant, job_ids)))},
+        )
+        return await self._open(told, last_event_id or END)
+
+    async def _open(self, told: Told, after: str) -> Stream | None:
+        part = await self._read(told, after)
+        return None if part.silent and part.ended else self._stream(told, after, part)
+
+    async def _stream(self, told: Told, after: str, part: EventSlice) -> Stream:
         yield RETRY
-        with self.listener.following(job_id) as woken:
+        with self.listener.following(told.names) as woken:
             while not self.listener.closed:
                 try:
                     if part.missed:
-                        yield await self._snapshot(tenant, job_id, after)
+                        # Its id is the place to ask from for who breaks off here.
+                        yield frame("snapshot", await self._shown(told), after if part.events else part.reached)
                     for event in part.events:
                         yield frame(event.type, event.data, event.id)
-                        after = event.id
                     if part.complete:
                         return
+                    after = part.reached
                     part = replace(part, events=[], missed=False)  # sent, whatever becomes of the next read
                     woken.clear()
-                    part = await self._read(job_id, after)
-                    if not part.events and not part.complete and not await _woken(woken, COMMENT_S):
+                    part = await self._read(told, after)
+                    if part.silent and not part.ended and not await _woken(woken, COMMENT_S):
                         yield COMMENT
                 except StoreUnavailable:
                     await asyncio.sleep(AGAIN_S)
@@ -68,13 +96,17 @@ class JobFollower:
                 except JobNotFound:
                     return
 
-    async def _read(self, job_id: str, after: str) -> EventSlice:
-        return await to_thread.run_sync(self.events.read, job_id, after, limiter=self.limiter)
+    async def _read(self, told: Told, after: str) -> EventSlice:
+        part = await self._in_thread(partial(told.read, after))
+        if _place(after) > _place(part.last_id):  # of an event that this store has lost, or never had
+            return replace(part, missed=True, reached=part.last_id)
+        return part
 
-    async def _snapshot(self, tenant: str, job_id: str, after: str) -> bytes:
-        """Write the job as it is; its id is the place to ask from for who breaks off here."""
-        job = await to_thread.run_sync(self.jobs.get, tenant, job_id, limiter=self.limiter)
-        return frame("snapshot", dumps(job_json(job)).decode(), after)
+    async def _shown(self, told: Told) -> str:
+        return await self._in_thread(lambda: dumps(told.show()).decode())
+
+    async def _in_thread(self, step: Callable[[], T]) -> T:
+        return await to_thread.run_sync(step, limiter=self.limiter)
 
 
 async def _woken(woken: asyncio.Event, timeout_s: float) -> bool:

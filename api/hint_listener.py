@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import structlog
 
 from service.errors import StoreUnavailable
-from service.events import Hints
+from service.events import Hint, Hints
 from service.store import Store
 
 LISTEN_S = 0.5
@@ -27,7 +27,7 @@ class HintListener:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._readers: dict[str, set[asyncio.Event]] = {}  # changed by the event loop alone
+        self._readers: dict[str, set[asyncio.Event]] = {}  # by job or tenant; changed by the event loop alone
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="hints", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -52,28 +52,32 @@ class HintListener:
         self._thread.join()
 
     @contextmanager
-    def following(self, job_id: str) -> Iterator[asyncio.Event]:
-        """Give an event that is set when the job has news; freed at the end, whatever ends it."""
-        woken = asyncio.Event()
-        self._readers.setdefault(job_id, set()).add(woken)
+    def following(self, names: Iterable[str]) -> Iterator[asyncio.Event]:
+        """Give an event that is set when one of these has news; freed at the end, whatever ends it.
+
+        A name is a job's id or, for all of its jobs, a tenant.
+        """
+        woken, different = asyncio.Event(), set(names)
+        for name in different:
+            self._readers.setdefault(name, set()).add(woken)
         try:
             yield woken
         finally:
-            readers = self._readers[job_id]
-            readers.discard(woken)
-            if not readers:
-                del self._readers[job_id]
+            for name in different:
+                self._readers[name].discard(woken)
+                if not self._readers[name]:
+                    del self._readers[name]
 
     @property
     def readers(self) -> int:
         """How many streams are open."""
-        return sum(map(len, self._readers.values()))
+        return len(set[asyncio.Event]().union(*self._readers.values()))
 
-    def _wake(self, job_id: str | None) -> None:
-        """Wake a job's readers; None: everybody's."""
-        groups = self._readers.values() if job_id is None else [self._readers.get(job_id, set())]
-        for readers in groups:
-            for woken in readers:
+    def _wake(self, hint: Hint | None) -> None:
+        """Wake the readers of a job and of its tenant; None: everybody's."""
+        names = self._readers if hint is None else (hint.job_id, hint.tenant)
+        for name in names:
+            for woken in self._readers.get(name, ()):
                 woken.set()
 
     def _listen(self) -> None:
@@ -90,10 +94,10 @@ class HintListener:
         with Hints(self._store) as hints:
             self._wake_from_thread(None)  # hints were lost while there was no subscription
             while not self._stop.is_set():
-                job_id = hints.next(LISTEN_S)
-                if job_id is not None and job_id in self._readers:
-                    self._wake_from_thread(job_id)
+                hint = hints.next(LISTEN_S)
+                if hint is not None and (hint.job_id in self._readers or hint.tenant in self._readers):
+                    self._wake_from_thread(hint)
 
-    def _wake_from_thread(self, job_id: str | None) -> None:
+    def _wake_from_thread(self, hint: Hint | None) -> None:
         if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._wake, job_id)
+            self._loop.call_soon_threadsafe(self._wake, hint)

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 import orjson
 from fastapi.routing import APIRoute
@@ -50,11 +50,13 @@ class Route(APIRoute):
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Put the checks before the handler that FastAPI makes."""
         handler = super().get_route_handler()
-        known = sorted(str(parameter.alias) for parameter in self.dependant.query_params)
+        parameters = self.dependant.query_params
+        known = sorted(str(parameter.alias) for parameter in parameters)
+        lists = {parameter.alias for parameter in parameters if get_origin(parameter.field_info.annotation) is list}
         takes_json = self.body_field is not None
 
         async def checked(request: Request) -> Response:
-            _check_query(request, known)
+            _check_query(request, known, lists)
             if takes_json:
                 request = JSONRequest(request, await _json_body(request, self.max_body_bytes))
             return await handler(request)
@@ -78,8 +80,8 @@ def allowed_methods(request: Request) -> list[str]:
     ]
 
 
-def _check_query(request: Request, known: list[str]) -> None:
-    """Refuse a parameter that would have no effect. Raises: InvalidRequest."""
+def _check_query(request: Request, known: list[str], lists: set[str]) -> None:
+    """Refuse a parameter that would have no effect; only `lists` have several values. Raises: InvalidRequest."""
     given = Counter(name for name, _ in request.query_params.multi_items())
     errors = [
         FieldError(f"/{name}", request.query_params[name], "There is no such query parameter", known)
@@ -88,7 +90,7 @@ def _check_query(request: Request, known: list[str]) -> None:
     ] + [
         FieldError(f"/{name}", request.query_params.getlist(name), "This was given more than once", "one value")
         for name, times in given.items()
-        if times > 1 and name in known
+        if times > 1 and name in known and name not in lists
     ]
     if errors:
         names = ", ".join(error.pointer[1:] for error in errors[:5])

@@ -9,7 +9,7 @@ from anyio import CapacityLimiter
 from fastapi import Depends
 from starlette.requests import Request
 
-from api.following import READERS, JobFollower
+from api.following import READERS, Follower
 from api.hint_listener import HintListener
 from service.artifacts import Artifacts
 from service.dataset_records import DatasetRecords
@@ -44,7 +44,7 @@ class Services:
     evaluations: ModelEvaluations
     submission: Submission
     listener: HintListener
-    follower: JobFollower
+    follower: Follower
     upload_limiter: CapacityLimiter
     evaluation_limiter: CapacityLimiter
 
@@ -69,7 +69,7 @@ class Services:
             evaluations=ModelEvaluations(models, datasets, artifacts),
             submission=Submission(jobs, history, datasets, models, queue, settings.max_job_bytes),
             listener=listener,
-            follower=JobFollower(jobs, Events(store), listener, CapacityLimiter(READERS)),
+            follower=Follower(jobs, Events(store), listener, CapacityLimiter(READERS)),
             upload_limiter=CapacityLimiter(UPLOADS),
             evaluation_limiter=CapacityLimiter(EVALUATIONS),
         )

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Self
 from uuid import uuid4
 
 from deltaq.connection import Connection, Notify
 from deltaq.datasets import Datasets
 from deltaq.errors import InvalidInput, warn_of
+from deltaq.events import Event, EventReader
 from deltaq.job import Job
 from deltaq.listing import address, items
 from deltaq.model import Model
@@ -95,6 +97,28 @@ class Client:
             Job(self._connection, document)
             for document in items(self._connection, address("jobs"), wanted, limit=limit)
         )
+
+    def watch(
+        self, jobs: Iterable[Job | str] | None = None, timeout: float | None = None, *, give_up_s: float = 60.0
+    ) -> Iterator[Event]:
+        """Yield the events of at most 100 jobs, or of all there are and will be, from now on, each with its `job`.
+
+        The first is a `snapshot`, whose data has the `jobs` as they are. Ends when the jobs that were given have ended,
+        and goes on after the service restarts. What a Job here knows of itself stays as it is.
+
+        Units: seconds.
+        Raises: NotFound; WaitTimeout after `timeout`, Unreachable when the service was away for `give_up_s`.
+        """
+        names = None if jobs is None else [job.id if isinstance(job, Job) else job for job in jobs]
+        if names == []:
+            return
+        for event in EventReader(
+            self._connection, address("events"), {"job": names}, give_up_s=give_up_s, timeout_s=timeout
+        ):
+            if event and event.name == "snapshot":
+                yield event
+            elif event:
+                yield replace(event, data=event.data["data"], job=event.data["job"])
 
     def model(self, model_id: str) -> Model:
         """One model."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -24,7 +24,8 @@ _PASSING = (502, 503, 504)  # the service, or a proxy before it, is on its way b
 _NOBODY = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 
-Params = Mapping[str, str | int | None]
+Value = str | int | Sequence[str]
+Params = Mapping[str, Value | None]
 Body = Callable[[], bytes | Iterable[bytes]]
 Notify = Callable[[str], None]  # is told, in a sentence, when the connection is lost and when it is there again
 
@@ -170,7 +171,7 @@ class Connection:
         return self.seen or not isinstance(error, _NOBODY)
 
 
-def present(params: Params | None) -> dict[str, str | int]:
+def present(params: Params | None) -> dict[str, Value]:
     """The parameters that have a value."""
     return {name: value for name, value in (params or {}).items() if value is not None}
 

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import orjson
 
-from deltaq.connection import Backoff, Connection, reason
+from deltaq.connection import Backoff, Connection, Params, reason
 from deltaq.errors import ServiceError, Unreachable, WaitTimeout
 
 _SILENCE_S = 45.0  # the service sends a comment every 15 s: three missed, and the connection is dead
@@ -24,11 +24,15 @@ _LINE_END = re.compile(rb"\r\n|\n|\r(?!\Z)")  # a CR at the end may be the first
 
 @dataclass(frozen=True)
 class Event:
-    """One event of a job: `name` is status, progress, metrics, log or snapshot; `data` its JSON."""
+    """One event of a job: `name` is status, progress, metrics, log or snapshot; `data` its JSON.
+
+    `job` is the job's id where one stream tells of many.
+    """
 
     name: str
     data: Any
     id: str | None = field(default=None, compare=False)
+    job: str | None = None
 
 
 def decode(chunks: Iterable[bytes]) -> Iterator[Event | None]:
@@ -73,10 +77,17 @@ class EventReader:
     """
 
     def __init__(
-        self, connection: Connection, path: str, *, give_up_s: float = 60.0, timeout_s: float | None = None
+        self,
+        connection: Connection,
+        path: str,
+        params: Params | None = None,
+        *,
+        give_up_s: float = 60.0,
+        timeout_s: float | None = None,
     ) -> None:
         self._connection = connection
         self._path = path
+        self._params = params
         self._give_up_s = give_up_s
         self._until = None if timeout_s is None else time.monotonic() + timeout_s
         self._last_id: str | None = None
@@ -109,7 +120,8 @@ class EventReader:
 
     def _read_once(self) -> Iterator[Event | None]:
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": self._last_id} if self._last_id else {})
-        with self._connection.stream(self._path, headers=headers, read_s=self._patience_s()) as answer:
+        patience_s = self._patience_s()
+        with self._connection.stream(self._path, params=self._params, headers=headers, read_s=patience_s) as answer:
             if answer.status_code != httpx.codes.OK:
                 answer.read()
                 self._ended = self._connection.checked(answer) is None

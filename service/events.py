@@ -1,20 +1,29 @@
-"""What happened to a job, as a stream that can be read on from any place. Knows no HTTP and no listener.
+"""What happened to a job, or to all jobs of a tenant, as a stream that can be read on from any place.
 
-An event's id is its id in the Redis stream. Its data is one line of JSON and is passed on as text.
+An event's id is its id in the Redis stream it was read from. Its data is one line of JSON and is passed on as text.
+Knows no HTTP and no listener.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 from service.errors import FieldError, InvalidRequest
-from service.jobs import JobStatus
+from service.ids import is_id
+from service.job_records import job_from_fields
+from service.jobs import Job, JobStatus
+from service.refusals import job_not_found
 from service.store import HINTS, Store, answering
+from service.strict_json import printable
 
 BEGINNING = "0-0"
+END = f"{2**64 - 1}-0"  # later than every event
+
+_MOST_SHOWN = 500
 
 
 @dataclass(frozen=True)
@@ -32,32 +41,81 @@ class EventSlice:
 
     events: list[Event]
     missed: bool  # some between the one asked for and the first kept are gone: show a snapshot first
+    reached: str  # up to here all has been looked at: the place to read on from
     last_id: str  # of the newest event there is
-    status: JobStatus  # the job's, at that moment
+    ended: bool  # the job, or each one that was named, had ended at that moment
+
+    @property
+    def at_end(self) -> bool:
+        """There is nothing after these events."""
+        return self.reached == self.last_id
 
     @property
     def complete(self) -> bool:
-        """The job has ended, and these events reach to its end."""
-        return self.status.terminal and (not self.events or self.events[-1].id == self.last_id)
+        """All jobs have ended, and these events reach to their end."""
+        return self.ended and self.at_end
+
+    @property
+    def silent(self) -> bool:
+        """There is nothing to tell."""
+        return self.at_end and not self.events and not self.missed
 
 
 class Events:
-    """The event streams of all jobs; the caller has made sure that the job is its tenant's."""
+    """The event streams of all jobs and tenants."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def read(self, job_id: str, after: str = BEGINNING, count: int = 500) -> EventSlice:
-        """The events after the one with this id, oldest first, at most `count`.
+        """A job's events after the one with this id, oldest first, at most `count`.
 
+        The caller has made sure that the job is its tenant's.
         Raises: JobNotFound; InvalidRequest naming `Last-Event-ID` when `after` is not an event's id.
         """
         place = _place(after)
-        status, last, trimmed, first, *entries = self._store.run(
-            "read_events", job=job_id, after="-".join(map(str, place)), count=count
-        )
+        whole = "-".join(map(str, place))
+        status, last, trimmed, first, *entries = self._store.run("read_events", job=job_id, after=whole, count=count)
         events = [Event(event_id, values[1], values[3]) for event_id, values in entries]
-        return EventSlice(events, trimmed == 1 and place < _place(first), last, JobStatus(status))
+        missed = trimmed == 1 and place < _place(first)
+        return EventSlice(events, missed, events[-1].id if events else whole, last, JobStatus(status).terminal)
+
+    def read_all(
+        self, tenant: str, after: str = BEGINNING, job_ids: Sequence[str] = (), count: int = 500
+    ) -> EventSlice:
+        """The events of a tenant's jobs, or of those named, after the one with this id, oldest first, at most `count`.
+
+        The data of each is `{"job": its id, "data": what the job's own stream has}`. Where none comes, there is none.
+        Raises: JobNotFound; InvalidRequest naming `Last-Event-ID` when `after` is not an event's id.
+        """
+        place = _place(after)
+        jobs = _words(job_ids)
+        reached, missed = "-".join(map(str, place)), False
+        while True:
+            living, last, trimmed, first, looked_at, *entries = self._store.run(
+                "read_tenant_events", tenant=tenant, after=reached, count=count, jobs=jobs
+            )
+            missed = missed or (trimmed == 1 and _place(reached) < _place(first))
+            events = [Event(event_id, said[3], f'{{"job":"{said[1]}","data":{said[5]}}}') for event_id, said in entries]
+            if events or looked_at in (reached, last):
+                return EventSlice(events, missed, looked_at, last, jobs is not None and living == 0)
+            reached = looked_at
+
+    def jobs_now(self, tenant: str, job_ids: Sequence[str] = ()) -> list[Job]:
+        """The named jobs as they are at one moment; without names those that live, running ones first, at most 500.
+
+        Raises: JobNotFound.
+        """
+        found = self._store.run("show_jobs", tenant=tenant, count=_MOST_SHOWN, jobs=_words(job_ids))
+        return list(map(job_from_fields, found))
+
+
+@dataclass(frozen=True)
+class Hint:
+    """There is a new event of this job."""
+
+    tenant: str
+    job_id: str
 
 
 class Hints:
@@ -69,11 +127,14 @@ class Hints:
     def __init__(self, store: Store) -> None:
         self._listener = store.subscribe(HINTS)
 
-    def next(self, timeout_s: float) -> str | None:
-        """The id of a job that has a new event; None: none in this time. Raises: StoreUnavailable."""
+    def next(self, timeout_s: float) -> Hint | None:
+        """Which job has a new event; None: none in this time. Raises: StoreUnavailable."""
         with answering():
             message = self._listener.get_message(timeout=timeout_s)
-        return None if message is None else str(message["data"])
+        if message is None:
+            return None
+        tenant, _, job_id = str(message["data"]).rpartition(" ")
+        return Hint(tenant, job_id)
 
     def close(self) -> None:
         """Close its connection."""
@@ -86,6 +147,14 @@ class Hints:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _words(job_ids: Sequence[str]) -> str | None:
+    """The ids as a step takes them. Raises: JobNotFound for what is no job's id."""
+    for job_id in job_ids:
+        if not is_id("job", job_id):
+            raise job_not_found(printable(job_id))
+    return " ".join(job_ids) if job_ids else None
 
 
 def _place(event_id: str) -> tuple[int, int]:

@@ -32,6 +32,7 @@ Key schema (each part that varies has its `%` and `:` escaped, so that no name c
     deltaq:model-files                       hash: path of a model's file -> model
     deltaq:job:{id}:parents                  set of the jobs that it waits for
     deltaq:job:{id}:dependants               set of the jobs that wait for it, or did
+    deltaq:events:{tenant}                   stream: job, type, data; the events of all jobs, trimmed
     deltaq:jobs:{tenant}                     zset by sequence
     deltaq:jobs-by-status:{tenant}:{status}  zset by sequence
     deltaq:jobs-by-tag:{tenant}:{tag}        zset by sequence; tag is `key` or `key=value`
@@ -42,7 +43,7 @@ Key schema (each part that varies has its `%` and `:` escaped, so that no name c
     deltaq:datasets:{tenant}                 zset by sequence
     deltaq:model:{id}                        hash: tenant, document
     deltaq:models:{tenant}                   zset by sequence
-    deltaq:hints                             channel: id of a job that has a new event
+    deltaq:hints                             channel: `{tenant} {id}` of a job that has a new event
 """
 
 from __future__ import annotations

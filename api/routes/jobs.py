@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from api import schemas
 from api.openapi import content, problems
-from api.parameters import Cursor, IdempotencyKey, Limit
+from api.parameters import Cursor, IdempotencyKey, LastEventID, LastEventIDInQuery, Limit
 from api.render import job_json, page_json, resolution_json
 from api.requests import Route
 from api.responses import JSONAnswer
@@ -121,10 +121,8 @@ async def events(
     job_id: str,
     services: The,
     tenant: Tenant,
-    last_event_id: Annotated[str | None, Header(alias="Last-Event-ID", max_length=100)] = None,
-    from_query: Annotated[
-        str | None, Query(alias="last_event_id", max_length=100, description="As the header, which goes first")
-    ] = None,
+    last_event_id: LastEventID = None,
+    from_query: LastEventIDInQuery = None,
 ) -> Response:
     """Follow a job: what came after an event, then each event as it comes, until the job ends."""
     stream = await services.follower.open(tenant, job_id, last_event_id or from_query)

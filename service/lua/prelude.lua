@@ -9,6 +9,7 @@ for i = 1, #ARGV, 2 do arg[ARGV[i]] = ARGV[i + 1] end
 
 local QUEUE_STRIDE = 2199023255552 -- 2^41 sequence numbers lie between two priorities
 local EVENTS_KEPT = 2000
+local TENANT_EVENTS_KEPT = 20000
 local LOGS_KEPT = 1000
 local WARNINGS_BYTES = 16384
 local IDEMPOTENCY_S = 86400
@@ -54,7 +55,8 @@ end
 
 local function emit(job, kind, data)
   local id = redis.call('XADD', key('job', job.id, 'events'), 'MAXLEN', EVENTS_KEPT, '*', 'type', kind, 'data', data)
-  redis.call('PUBLISH', key('hints'), job.id)
+  redis.call('XADD', key('events', job.tenant), 'MAXLEN', '~', TENANT_EVENTS_KEPT, '*', 'job', job.id, 'type', kind, 'data', data)
+  redis.call('PUBLISH', key('hints'), job.tenant .. ' ' .. job.id)
   return id
 end
 

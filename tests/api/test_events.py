@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import gc
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -33,82 +30,14 @@ from tests.api.asking import (
     two_classes,
     wait_until,
 )
-
-
-@dataclass
-class Received:
-    """One event as a client gets it; a comment has the type `comment`."""
-
-    type: str = "message"
-    data: str = ""
-    id: str | None = None
-    retry: str | None = None
-
-
-def parse(lines: Iterator[str]) -> Iterator[Received]:
-    """Read the wire form. Source: WHATWG HTML, "Server-sent events", 9.2.6."""
-    event = Received()
-    for line in lines:
-        if not line:
-            yield event
-            event = Received()
-        name, _, value = line.partition(": ")
-        match name:
-            case "event":
-                event.type = value
-            case "data":
-                event.data = value
-            case "id":
-                event.id = value
-            case "retry":
-                event.type, event.retry = "retry", value
-            case "":
-                event.type = "comment" if line else event.type
-
-
-def read_to_end(client: httpx.Client, job_id: str, last: str | None = None) -> list[Received]:
-    headers = {} if last is None else {"Last-Event-ID": last}
-    with client.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as stream:
-        assert stream.status_code == 200
-        return [event for event in parse(stream.iter_lines()) if event.type != "retry"]
-
-
-@dataclass
-class Follower:
-    """A client in a thread of its own."""
-
-    received: list[Received] = field(default_factory=list)
-    ended: threading.Event = field(default_factory=threading.Event)
-
-    def run(self, client: httpx.Client, path: str, headers: dict[str, str]) -> None:
-        with client.stream("GET", path, headers=headers) as stream:
-            for event in parse(stream.iter_lines()):
-                self.received.append(event)
-        self.ended.set()
-
-    def ids(self) -> list[str]:
-        return [event.id for event in self.received if event.id is not None]
-
-    def statuses(self) -> list[str]:
-        return [strict(event.data.encode())["status"] for event in self.received if event.type == "status"]
-
-
-@contextmanager
-def followed(client: httpx.Client, job_id: str, **headers: str) -> Iterator[Follower]:
-    follower = Follower()
-    path = f"/v1/jobs/{job_id}/events"
-    thread = threading.Thread(target=follower.run, args=(client, path, headers), daemon=True)
-    thread.start()
-    yield follower
-    thread.join(10)
-    assert not thread.is_alive(), "the stream did not end"
+from tests.api.streams import events_of, followed, read_to_end
 
 
 def test_a_whole_life_comes_in_order_and_the_stream_ends(
     client: httpx.Client, submit: Submit, claim: Claim, services: Services
 ) -> None:
     job = submit()
-    with followed(client, job["id"]) as follower:
+    with followed(client, events_of(job["id"])) as follower:
         wait_until(lambda: follower.statuses() == ["queued"])
         claimed = claim()
         wait_until(lambda: follower.statuses()[-1] == "running", 2)
@@ -126,7 +55,7 @@ def test_a_whole_life_comes_in_order_and_the_stream_ends(
 
 
 def test_the_answer_says_that_it_must_not_be_kept(client: httpx.Client, submit: Submit) -> None:
-    with client.stream("GET", f"/v1/jobs/{submit()['id']}/events") as stream:
+    with client.stream("GET", events_of(submit()["id"])) as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
         assert stream.headers["cache-control"] == "no-store"
         assert "access-control-allow-origin" not in stream.headers
@@ -144,16 +73,16 @@ def ended(client: httpx.Client, submit: Submit, claim: Claim, services: Services
 
 
 def test_every_last_event_id_resumes_without_a_gap(client: httpx.Client, ended: str) -> None:
-    events = read_to_end(client, ended)
+    events = read_to_end(client, events_of(ended))
     assert len(events) == 6
     for place, event in enumerate(events[:-1]):
-        assert read_to_end(client, ended, event.id) == events[place + 1 :]
+        assert read_to_end(client, events_of(ended), event.id) == events[place + 1 :]
 
 
 def test_the_last_event_of_an_ended_job_leaves_nothing(client: httpx.Client, ended: str) -> None:
-    last = read_to_end(client, ended)[-1].id
+    last = read_to_end(client, events_of(ended))[-1].id
     assert last is not None
-    path = f"/v1/jobs/{ended}/events"
+    path = events_of(ended)
     assert client.get(path, headers={"Last-Event-ID": last}).status_code == 204
     assert client.get(path, params={"last_event_id": last}).status_code == 204
     assert client.get(path, headers={"Last-Event-ID": last}, params={"last_event_id": "0-1"}).status_code == 204
@@ -164,7 +93,7 @@ def test_the_last_event_of_a_living_job_waits_for_more(
 ) -> None:
     job_id = submit()["id"]
     last = services.follower.events.read(job_id).last_id
-    with followed(client, job_id, **{"Last-Event-ID": last}) as follower:
+    with followed(client, events_of(job_id), **{"Last-Event-ID": last}) as follower:
         wait_until(lambda: follower.received)
         succeed(services, claim())
     assert follower.statuses() == ["running", "succeeded"]
@@ -176,10 +105,10 @@ FUTURE = "99999999999999-0"
 def test_an_id_later_than_all_events_of_an_ended_job_gives_a_snapshot_and_the_end(
     client: httpx.Client, ended: str
 ) -> None:
-    (snapshot,) = read_to_end(client, ended, FUTURE)
+    (snapshot,) = read_to_end(client, events_of(ended), FUTURE)
     assert snapshot.type == "snapshot"
     assert strict(snapshot.data.encode()) == client.get(f"/v1/jobs/{ended}").json()
-    again = client.get(f"/v1/jobs/{ended}/events", headers={"Last-Event-ID": snapshot.id or ""})
+    again = client.get(events_of(ended), headers={"Last-Event-ID": snapshot.id or ""})
     assert again.status_code == 204  # else a browser would come back for ever
 
 
@@ -187,7 +116,7 @@ def test_an_id_later_than_all_events_of_a_living_job_gives_a_snapshot_and_what_c
     client: httpx.Client, submit: Submit, claim: Claim, services: Services
 ) -> None:
     job_id = submit()["id"]
-    with followed(client, job_id, **{"Last-Event-ID": FUTURE}) as follower:
+    with followed(client, events_of(job_id), **{"Last-Event-ID": FUTURE}) as follower:
         wait_until(lambda: [event.type for event in follower.received] == ["retry", "snapshot"])
         succeed(services, claim())
     assert follower.statuses() == ["running", "succeeded"]
@@ -195,7 +124,7 @@ def test_an_id_later_than_all_events_of_a_living_job_gives_a_snapshot_and_what_c
 
 @pytest.mark.parametrize("event_id", ["x", "1-2-3", "-1", "1-", "1e3-0", "9" * 30, "0x1-0", "9" * 101])
 def test_what_is_no_event_id_is_named(client: httpx.Client, ended: str, event_id: str) -> None:
-    path = f"/v1/jobs/{ended}/events"
+    path = events_of(ended)
     assert pointers(problem(client.get(path, headers={"Last-Event-ID": event_id}), 422)) == ["/Last-Event-ID"]
     problem(client.get(path, params={"last_event_id": event_id}), 422)
 
@@ -210,12 +139,12 @@ def test_older_than_what_is_kept_begins_with_a_snapshot(
     services.queue.record_epochs(claimed.lease, [{"epoch": epoch} for epoch in range(501, 3001)])
     succeed(services, claimed)
     for last in (None, "1", "1-0", early[0].id, early[-1].id):
-        snapshot, *rest = read_to_end(client, job_id, last)
+        snapshot, *rest = read_to_end(client, events_of(job_id), last)
         assert snapshot.type == "snapshot"
         assert snapshot.id == (last or "0-0")  # who breaks off here asks from the same place again
         assert strict(snapshot.data.encode()) == client.get(f"/v1/jobs/{job_id}").json()
         assert [event.type for event in rest] == ["metrics"] * 1999 + ["status"]
-    assert read_to_end(client, job_id, rest[0].id) == rest[1:]
+    assert read_to_end(client, events_of(job_id), rest[0].id) == rest[1:]
 
 
 def test_a_failed_job_that_is_retried_is_followed_to_its_second_end(
@@ -224,7 +153,7 @@ def test_a_failed_job_that_is_retried_is_followed_to_its_second_end(
     job_id = submit()["id"]
     client.post(f"/v1/jobs/{job_id}/cancel")
     client.post(f"/v1/jobs/{job_id}/retry")
-    with followed(client, job_id) as follower:
+    with followed(client, events_of(job_id)) as follower:
         wait_until(lambda: follower.statuses() == ["queued", "cancelled", "queued"])
         succeed(services, claim())
     assert follower.statuses()[-2:] == ["running", "succeeded"]
@@ -233,7 +162,7 @@ def test_a_failed_job_that_is_retried_is_followed_to_its_second_end(
 def test_silence_is_filled_with_comments(client: httpx.Client, submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "COMMENT_S", 0.05)
     job_id = submit()["id"]
-    with followed(client, job_id) as follower:
+    with followed(client, events_of(job_id)) as follower:
         wait_until(lambda: [event.type for event in follower.received].count("comment") >= 3)
         client.post(f"/v1/jobs/{job_id}/cancel")
     assert follower.statuses() == ["queued", "cancelled"]
@@ -245,7 +174,11 @@ def test_many_streams_share_one_subscription(client: httpx.Client, submit: Submi
 
     job_id = submit()["id"]
     before = subscriptions()
-    with followed(client, job_id) as one, followed(client, job_id) as two, followed(client, job_id) as three:
+    with (
+        followed(client, events_of(job_id)) as one,
+        followed(client, events_of(job_id)) as two,
+        followed(client, events_of(job_id)) as three,
+    ):
         wait_until(lambda: all(follower.statuses() for follower in (one, two, three)))
         assert subscriptions() == before > 0
         client.post(f"/v1/jobs/{job_id}/cancel")
@@ -253,8 +186,9 @@ def test_many_streams_share_one_subscription(client: httpx.Client, submit: Submi
     wait_until(lambda: services.listener.readers == 0)
 
 
+@pytest.mark.parametrize("path", ["/v1/jobs/{}/events", "/v1/events?job={}", "/v1/events"])
 def test_a_client_that_goes_away_leaves_nothing_behind(
-    client: httpx.Client, submit: Submit, services: Services, shared_server: str
+    client: httpx.Client, submit: Submit, services: Services, shared_server: str, path: str
 ) -> None:
     job_id = submit()["id"]  # stays queued: nothing is ever sent that would find the client gone
 
@@ -263,7 +197,7 @@ def test_a_client_that_goes_away_leaves_nothing_behind(
 
     def leave(count: int) -> None:
         address = urlsplit(shared_server)
-        asked = f"GET /v1/jobs/{job_id}/events HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode()
+        asked = f"GET {path.format(job_id)} HTTP/1.1\r\nHost: {address.netloc}\r\n\r\n".encode()
         with ExitStack() as sockets:
             for _ in range(count):
                 one = sockets.enter_context(socket.create_connection((address.hostname or "", address.port or 0)))
@@ -293,7 +227,7 @@ def test_a_stream_outlives_redis(tmp_path: Path, runtime_dir: Path) -> None:
         record(services, two_classes(tenant=None))
         with listening(app) as url, httpx.Client(base_url=url, timeout=30) as client:
             job_id = client.post("/v1/jobs", json=SPEC).json()["id"]
-            with followed(client, job_id) as follower:
+            with followed(client, events_of(job_id)) as follower:
                 wait_until(lambda: follower.statuses() == ["queued"])
                 redis.kill()
                 redis.start()

@@ -21,7 +21,7 @@ from service.settings import Settings
 from tests.api.asking import SPEC, Claim, bearer, problem, record, succeed, two_classes, write_keys
 
 OPEN = {"/healthz", "/readyz"}
-BESIDE = ["/openapi.json", "/docs", "/redoc", "/static/app.js", "/favicon.ico", "/v1/events", "/nothing", "//v1/jobs"]
+BESIDE = ["/openapi.json", "/docs", "/redoc", "/static/app.js", "/favicon.ico", "/v1/jobs/", "/nothing", "//v1/jobs"]
 
 
 @pytest.fixture

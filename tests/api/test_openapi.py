@@ -25,6 +25,7 @@ CALLS = {
     "/v1/jobs/{job_id}/metrics": {"get"},
     "/v1/jobs/{job_id}/events": {"get"},
     "/v1/jobs/{job_id}/logs": {"get"},
+    "/v1/events": {"get"},
     "/v1/models": {"get"},
     "/v1/models/{model_id}": {"get", "delete"},
     "/v1/models/{model_id}/card": {"get"},

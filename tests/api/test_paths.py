@@ -79,7 +79,10 @@ def test_wicked_ids_are_not_found_and_touch_nothing(
     before = everything(redis_url)
     body = {"rows": [[1, 2]]} if path.endswith("predict") else None
     for wicked in WICKED:
-        answer = client.request(method, path.format(wicked), json=body)
+        where = path.format(wicked)
+        if where == "/v1/jobs/../events":  # /v1/events, the stream of all jobs, which has no end
+            continue
+        answer = client.request(method, where, json=body)
         assert answer.status_code in (404, 405), (wicked, answer.text)  # 405: the path became another one's
         problem(answer, answer.status_code)
     assert everything(redis_url) == before

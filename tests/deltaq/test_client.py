@@ -74,6 +74,48 @@ def test_a_retried_job_is_watched_past_its_first_end(client: Client, points: str
     assert job.status is JobStatus.SUCCEEDED
 
 
+def test_several_jobs_are_watched_at_once_to_the_end_of_the_last(client: Client, points: str, hand: Hand) -> None:
+    first, second, other = (
+        client.submit({**SPEC, "priority": 2}),
+        client.submit({**SPEC, "priority": 1}),
+        client.submit(SPEC),
+    )
+    watched = client.watch([first, second.id], timeout=20)
+    snapshot = next(watched)
+    assert (snapshot.name, snapshot.job) == ("snapshot", None)
+    assert [job["id"] for job in snapshot.data["jobs"]] == [first.id, second.id]
+    leases = [hand.claim() for _ in range(3)]
+    for lease in leases[::-1]:
+        hand.epoch(lease, 1)
+        hand.succeed(lease)
+    events = list(watched)
+    assert [event.job for event in events if event.name == "metrics"] == [second.id, first.id]
+    said = [(event.job, event.data["status"]) for event in events if event.name == "status"]
+    assert said == [
+        (first.id, "running"),
+        (second.id, "running"),
+        (second.id, "succeeded"),
+        (first.id, "succeeded"),
+    ]
+    assert other.id not in {event.job for event in events}
+    assert list(client.watch([])) == []
+
+
+def test_all_jobs_are_watched_until_the_time_given(client: Client, points: str, hand: Hand) -> None:
+    watched = client.watch(timeout=2)
+    assert next(watched).data == {"jobs": []}
+    job = client.submit(SPEC)
+    event = next(watched)
+    assert (event.name, event.job, event.data["status"]) == ("status", job.id, "queued")
+    with pytest.raises(WaitTimeout):
+        next(watched)
+
+
+def test_a_job_that_is_not_there_cannot_be_watched(client: Client) -> None:
+    with pytest.raises(NotFound):
+        next(client.watch(["job-aaaaaaaaaaaaaaaaaaaa"]))
+
+
 def test_the_verbs_bring_the_job_as_it_is_then(client: Client, points: str) -> None:
     job = client.submit(SPEC)
     assert job.pause().status is JobStatus.PAUSED

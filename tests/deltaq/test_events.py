@@ -106,6 +106,14 @@ def test_a_busy_stream_does_not_outlast_the_time_given() -> None:
         connection.close()
 
 
+def test_a_reader_names_the_same_jobs_each_time() -> None:
+    with Scripted([streams(event(1)), says("", 204)]) as server:
+        connection = Connection(server.url)
+        list(EventReader(connection, "/v1/events", {"job": ["job-1", "job-2"], "none": None}))
+        connection.close()
+    assert [request.path for request in server.seen] == ["/v1/events?job=job-1&job=job-2"] * 2
+
+
 def test_a_stream_whose_events_are_gone_ends_with_the_job() -> None:
     job = {"id": "job-1", "status": "succeeded", "attempt": 1, "result": {}}
     queued = {**job, "status": "queued"}

@@ -86,6 +86,7 @@ def test_a_gone_redis_is_unavailable_at_every_call_and_all_is_there_when_it_is_b
         lambda: rooms.queue.wait_for_work(1),
         lambda: rooms.queue.lead("me", 1.0),
         lambda: rooms.events.read(lease.job_id),
+        lambda: rooms.events.read_all("ada"),
         lambda: rooms.datasets.list("ada"),
         lambda: hints.next(1),
         lambda: Hints(rooms.store),
