@@ -15,8 +15,8 @@ from api.render import JSON, job_json
 from api.responses import dumps
 from api.sse import COMMENT, COMMENT_S, RETRY, frame
 from service.errors import JobNotFound, StoreUnavailable
-from service.events import BEGINNING, END, Events, EventSlice
-from service.job_records import Jobs
+from service.events import BEGINNING, END, Events, EventSlice, of_archived
+from service.history import History
 
 AGAIN_S = 1.0  # between tries while Redis is away
 READERS = 8  # threads that read for streams; those of other calls are not theirs to fill
@@ -38,7 +38,7 @@ class Told:
 class Follower:
     """Everything that streams of events are made of."""
 
-    jobs: Jobs
+    history: History
     events: Events
     listener: HintListener
     limiter: CapacityLimiter
@@ -49,8 +49,9 @@ class Follower:
         Where events between are no longer kept, or the event is later than all there are, a snapshot comes first.
         Raises: JobNotFound; InvalidRequest when the id is not an event's.
         """
-        await self._in_thread(partial(self.jobs.get, tenant, job_id))
-        told = Told([job_id], partial(self.events.read, job_id), lambda: job_json(self.jobs.get(tenant, job_id)))
+        archived = await self._in_thread(partial(self.history.archived_only, tenant, job_id))
+        read = partial(self.events.read, job_id) if archived is None else partial(of_archived, archived.last_event)
+        told = Told([job_id], read, lambda: job_json(self.history.get(tenant, job_id)))
         return await self._open(told, last_event_id or BEGINNING)
 
     async def open_all(self, tenant: str, job_ids: Sequence[str], last_event_id: str | None) -> Stream | None:

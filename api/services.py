@@ -69,7 +69,7 @@ class Services:
             evaluations=ModelEvaluations(models, datasets, artifacts),
             submission=Submission(jobs, history, datasets, models, queue, settings.max_job_bytes),
             listener=listener,
-            follower=Follower(jobs, Events(store), listener, CapacityLimiter(READERS)),
+            follower=Follower(history, Events(store), listener, CapacityLimiter(READERS)),
             upload_limiter=CapacityLimiter(UPLOADS),
             evaluation_limiter=CapacityLimiter(EVALUATIONS),
         )

@@ -61,6 +61,11 @@ class EventSlice:
         return self.at_end and not self.events and not self.missed
 
 
+def of_archived(last_event: str, after: str) -> EventSlice:
+    """What is left of the events of a job whose record is archived: that there were some, up to `last_event`."""
+    return EventSlice([], _place(after) < _place(last_event), last_event, last_event, ended=True)
+
+
 class Events:
     """The event streams of all jobs and tenants."""
 
@@ -78,7 +83,8 @@ class Events:
         status, last, trimmed, first, *entries = self._store.run("read_events", job=job_id, after=whole, count=count)
         events = [Event(event_id, values[1], values[3]) for event_id, values in entries]
         missed = trimmed == 1 and place < _place(first)
-        return EventSlice(events, missed, events[-1].id if events else whole, last, JobStatus(status).terminal)
+        reached = events[-1].id if events else last if missed else whole
+        return EventSlice(events, missed, reached, last, JobStatus(status).terminal)
 
     def read_all(
         self, tenant: str, after: str = BEGINNING, job_ids: Sequence[str] = (), count: int = 500

@@ -75,13 +75,18 @@ class History:
     def succeeded_long_ago(self, tenant: str, job_id: str) -> bool:
         """Whether Redis knows it no more, because it has succeeded long ago."""
         try:
+            found = self.archived_only(tenant, job_id)
+        except JobNotFound:
+            return False
+        return found is not None and found.job.status is JobStatus.SUCCEEDED
+
+    def archived_only(self, tenant: str, job_id: str) -> ArchivedJob | None:
+        """The job if its record is archived; None where Redis has it. Raises: JobNotFound."""
+        try:
             self._jobs.get(tenant, job_id)
         except JobNotFound:
-            try:
-                return self.archived(tenant, job_id).job.status is JobStatus.SUCCEEDED
-            except JobNotFound:
-                pass
-        return False
+            return self.archived(tenant, job_id)
+        return None
 
     def archived(self, tenant: str, job_id: str) -> ArchivedJob:
         """A job that Redis knows no more. Raises: JobNotFound; StoreUnavailable."""

@@ -6,20 +6,13 @@ here without a record was never committed, or is deleted already. Knows which re
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-
-import structlog
 
 from service import strict_json
 from service.artifacts import Artifacts
-from service.errors import Unavailable
 from service.store import Store, key
 
-log = structlog.get_logger()
-
 OLD_S = 3600.0
-EVERY_S = 600.0
 
 
 class Leftovers:
@@ -50,17 +43,6 @@ class Leftovers:
                     self._artifacts.delete(path)
                     swept.append(path)
         return swept
-
-    def keep_sweeping(self) -> None:
-        """Sweep now and then, for as long as the process lives."""
-        while True:
-            time.sleep(EVERY_S)
-            try:
-                swept = self.sweep()
-            except Unavailable as away:
-                log.warning("leftovers not swept", detail=away.detail)
-            else:
-                log.info("leftovers swept", files=len(swept))
 
     def _checkpoint_named(self, parts: list[str]) -> bool:
         """`checkpoints/<job>/<token>-….safetensors`: the job's newest, or of the lease that writes now."""

@@ -6,13 +6,12 @@ import argparse
 import subprocess
 import time
 from collections.abc import Sequence
-from threading import Thread
 
 from service.artifacts import Artifacts
 from service.builtin import install_builtins
 from service.dataset_records import DatasetRecords
 from service.errors import Misconfigured, StoreUnavailable
-from service.leftovers import Leftovers
+from service.housekeeping import start_housekeeping
 from service.ray_nodes import address_of_head, node_command
 from service.redis_server import await_suitable
 from service.settings import load_settings
@@ -43,7 +42,7 @@ def main(arguments: Sequence[str]) -> None:
     await_suitable(settings.redis_url)
     store, artifacts = Store(settings.redis_url), Artifacts(settings.artifacts_url)
     _settle(store, artifacts)  # while Ray, started at the same moment, is not ready yet
-    Thread(target=Leftovers(store, artifacts).keep_sweeping, name="leftovers", daemon=True).start()
+    start_housekeeping(settings, store, artifacts)
     from service.scheduler import run  # imports ray, which takes more than a second
 
     kernels.check()

@@ -247,3 +247,18 @@ def test_without_redis_calls_are_unavailable_and_the_process_lives(tmp_path: Pat
         parts = problem(client.get("/readyz"), 503)["parts"]
         assert not parts["redis"]["ready"]
         assert client.get("/healthz").status_code == 200
+
+
+def test_an_archived_job_is_shown_as_it_was_and_its_stream_is_a_snapshot(
+    client: httpx.Client, ended: str, services: Services
+) -> None:
+    here = f"/v1/jobs/{ended}"
+    shown = [client.get(here + part).json() for part in ("", "/metrics", "/logs")]
+    last = read_to_end(client, events_of(ended))[-1].id
+    assert services.history.archive(age_s=-1) == [ended]
+    assert [client.get(here + part).json() for part in ("", "/metrics", "/logs")] == shown
+    for place in (None, "0-0"):
+        (snapshot,) = read_to_end(client, events_of(ended), place)
+        assert (snapshot.type, snapshot.id, strict(snapshot.data.encode())) == ("snapshot", last, shown[0])
+    assert client.get(events_of(ended), headers={"Last-Event-ID": str(last)}).status_code == 204
+    assert client.get("/v1/jobs").json()["items"] == []

@@ -205,9 +205,8 @@ def story_of_nodes(settings: Settings) -> None:
     store = Store(settings.redis_url or "")
     artifacts, records = Artifacts(settings.artifacts_url), DatasetRecords(store)
     jobs, models = Jobs(store), ModelStore(ModelRecords(store), artifacts)
-    submission = Submission(
-        jobs, History(store, jobs, artifacts), records, models, Queue(store), settings.max_job_bytes
-    )
+    history = History(store, jobs, artifacts)
+    submission = Submission(jobs, history, records, models, Queue(store), settings.max_job_bytes)
     install_builtins(records, artifacts)
     scheduler = Scheduler(settings.model_copy(update={"checkpoint_s": 0.1}), Queue(store))
 
