@@ -6,7 +6,7 @@
     ├ Conflict         IllegalTransition, LeaseLost, DuplicateName, IdempotencyConflict, InUse
     ├ Refused          QueueFull, TooLarge, Unauthorized, Forbidden
     ├ TrainingFailed   Diverged, DataMissing, UnusableData, WrongGradient   on the job, with what to try; not retried
-    ├ Unavailable      StoreUnavailable, WorkerLost      retried
+    ├ Unavailable      StoreUnavailable (NoRoom), WorkerLost      retried
     └ Misconfigured    a process refuses to start; nothing that is asked over HTTP raises it
 
 HTTP numbers live in `api/errors.py` alone.
@@ -200,6 +200,12 @@ class StoreUnavailable(Unavailable):
     """Redis or the artifact store does not answer, or has no room."""
 
     title = "Store unavailable"
+
+
+class NoRoom(StoreUnavailable):
+    """A file system has less room than is to be kept free."""
+
+    title = "No room"
 
 
 class WorkerLost(Unavailable):
