@@ -50,11 +50,8 @@ class Services:
     def of(cls, settings: Settings) -> Services:
         """Put the parts together. Raises: Misconfigured."""
         store = _store(settings.redis_url)
-        jobs, datasets, artifacts = (
-            Jobs(store),
-            DatasetRecords(store),
-            Artifacts(settings.artifacts_url, settings.min_free),
-        )
+        artifacts = Artifacts(settings.artifacts_url, settings.min_free)
+        jobs, datasets = Jobs(store), DatasetRecords(store)
         queue, listener = Queue(store), HintListener(store)
         models = ModelStore(ModelRecords(store), artifacts)
         return cls(
