@@ -14,7 +14,8 @@ import structlog
 
 from service.artifacts import Artifacts
 from service.builtin import install_builtins
-from service.errors import StoreUnavailable
+from service.embedded.directories import locked_data_dir
+from service.errors import Misconfigured, StoreUnavailable
 from service.preparation import prepare
 from service.redis_server import RedisServer
 from service.resolution import resolve
@@ -114,6 +115,18 @@ def test_training_data_that_find_no_room_kill_no_process(store: Store, tmp_path:
     disk.free()
     assert len(prepare(spec, digits, room.artifacts, room.records, disk.folder).open().x_train) > 1000
     assert list(disk.folder.iterdir()) == []
+
+
+def test_a_service_may_start_there_and_wait_for_room(disk: SmallDisk) -> None:
+    with locked_data_dir(disk.folder / "data"):
+        pass
+    disk.fill()
+    with (
+        locked_data_dir(disk.folder / "data"),
+        pytest.raises(Misconfigured, match="in use"),
+        locked_data_dir(disk.folder / "data"),
+    ):
+        pass
 
 
 class Full(io.StringIO):
