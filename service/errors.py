@@ -3,7 +3,7 @@
     DeltaqError
     ├ InvalidRequest   InvalidSpec, UnknownDataset, BadData
     ├ NotFound         JobNotFound, DatasetNotFound, ModelNotFound
-    ├ Conflict         IllegalTransition, LeaseLost, DuplicateName, IdempotencyConflict, InUse
+    ├ Conflict         IllegalTransition, LeaseLost, DuplicateName, IdempotencyConflict, InUse, NewerFormat
     ├ Refused          QueueFull, TooLarge, Unauthorized, Forbidden
     ├ TrainingFailed   Diverged, DataMissing, UnusableData, WrongGradient   on the job, with what to try; not retried
     ├ Unavailable      StoreUnavailable (NoRoom), WorkerLost      retried
@@ -128,6 +128,12 @@ class InUse(Conflict):
     """It cannot be deleted while something live uses it."""
 
     title = "In use"
+
+
+class NewerFormat(Conflict):
+    """A file was written by a newer deltaq, in a form that this one does not read."""
+
+    title = "Written by a newer deltaq"
 
 
 class Refused(DeltaqError):

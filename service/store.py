@@ -6,7 +6,7 @@ steps are made to be repeated instead. Nothing connects at construction.
 
 Key schema (each part that varies has its `%` and `:` escaped, so that no name can reach into another's key):
 
-    deltaq:schema                            version of this schema
+    deltaq:schema                            version of this schema (`service/migrations.py`)
     deltaq:sequence                          counter: the order in which jobs, data sets and models were accepted
     deltaq:token                             counter: the generation of leases
     deltaq:leader                            hash: epoch, token, beat of the scheduler that leads
@@ -49,10 +49,9 @@ from redis.backoff import NoBackoff
 from redis.client import PubSub
 from redis.retry import Retry
 
-from service.errors import Misconfigured, StoreUnavailable
+from service.errors import StoreUnavailable
 from service.refusals import refusal
 
-SCHEMA_VERSION = "1"
 HINTS = "deltaq:hints"
 
 Argument = str | int | float
@@ -126,17 +125,6 @@ class Store:
         Raises: StoreUnavailable.
         """
         self.command("PING")
-
-    def check_schema(self) -> None:
-        """Mark an empty Redis as this version's; call it when a process starts.
-
-        Raises: Misconfigured when its keys are of another version.
-        """
-        found = self.run("schema", version=SCHEMA_VERSION)[0]
-        if found != SCHEMA_VERSION:
-            raise Misconfigured(
-                f"Redis holds keys of schema version {found}; this deltaq reads version {SCHEMA_VERSION}"
-            )
 
     def close(self) -> None:
         """Close every connection."""
