@@ -19,6 +19,7 @@ from service.errors import (
     DeltaqError,
     Forbidden,
     InvalidRequest,
+    NoRoom,
     NotFound,
     QueueFull,
     Refused,
@@ -57,10 +58,11 @@ STATUS: dict[type[DeltaqError], int] = {
 
 HEADERS = {
     401: {"WWW-Authenticate": 'Bearer realm="deltaq"'},
-    413: {"Connection": "close"},  # so that the rest of the body is not sent
     429: {"Retry-After": "5"},
     503: {"Retry-After": "1"},
 }
+
+CLOSING = (NoRoom, TooLarge)  # so that the rest of the body is not sent
 
 
 def answer(problem: Problem) -> ProblemAnswer:
@@ -98,8 +100,9 @@ def internal(request_id: str) -> Problem:
 def _refused(exc: DeltaqError) -> Problem:
     status = status_of(exc)
     detail = f"{exc.detail} ({exc.hint})" if exc.hint else exc.detail
+    headers = {**HEADERS.get(status, {}), **({"Connection": "close"} if isinstance(exc, CLOSING) else {})}
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", "-", type(exc).__name__).lower()
-    return Problem(status, exc.title, detail, f"urn:deltaq:problem:{words}", exc.errors, HEADERS.get(status, {}))
+    return Problem(status, exc.title, detail, f"urn:deltaq:problem:{words}", exc.errors, headers)
 
 
 def _invalid(exc: RequestValidationError, schemas: Mapping[str, Schema]) -> Problem:

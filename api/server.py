@@ -11,6 +11,7 @@ import uvicorn
 
 from api.app import create_app
 from api.services import Services
+from service.migrations import check_schema
 from service.redis_server import await_suitable
 from service.settings import Settings
 from workers import kernels
@@ -44,7 +45,7 @@ def serve(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):  # while it waits, and again when uvicorn is done with the signal
         signal.signal(number, lambda *_: sys.exit(os.EX_OK))
     await_suitable(settings.redis_url or "", REDIS_DEADLINE_S)
-    services.store.check_schema()
+    check_schema(services.store)
     config = uvicorn.Config(
         app,
         host=settings.host,

@@ -53,7 +53,8 @@ class Services:
         """Put the parts together. Raises: Misconfigured."""
         store = _store(settings.redis_url)
         limits = Limits(settings.max_queued, settings.max_queued_tenant)
-        jobs, datasets, artifacts = Jobs(store, limits), DatasetRecords(store), Artifacts(settings.artifacts_url)
+        artifacts = Artifacts(settings.artifacts_url, settings.min_free)
+        jobs, datasets = Jobs(store, limits), DatasetRecords(store)
         queue, listener = Queue(store), HintListener(store)
         models = ModelStore(ModelRecords(store), artifacts)
         history = History(store, jobs, artifacts)

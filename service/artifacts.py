@@ -19,6 +19,7 @@ from typing import BinaryIO, TypeAlias, cast
 
 import fsspec
 
+from service.disk_room import require_room
 from service.errors import StoreUnavailable
 from workers.datafiles import is_local
 
@@ -30,10 +31,14 @@ _PATH = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)
 
 
 class Artifacts:
-    """The artifact store at a URL; paths are relative to it, with `/` between their parts."""
+    """The artifact store at a URL; paths are relative to it, with `/` between their parts.
 
-    def __init__(self, url: str) -> None:
+    Units: `min_free` in bytes, for `check_room`; 0: it may be full.
+    """
+
+    def __init__(self, url: str, min_free: int = 0) -> None:
         self.url = url
+        self._min_free = min_free
         self._filesystem, self._root = fsspec.url_to_fs(url)
         self._local = is_local(self._filesystem)
 
@@ -60,6 +65,14 @@ class Artifacts:
         """
         with self.open(path) as file, _answering(path):
             return file.read()
+
+    def check_room(self) -> None:
+        """Return while as much as must be is free; of a store elsewhere nobody knows.
+
+        Raises: NoRoom that says how much is free, and what is needed.
+        """
+        if self._local:
+            require_room(Path(self._root), self._min_free, "the artifact store")
 
     def exists(self, path: str) -> bool:
         """Whether there is a file or folder."""

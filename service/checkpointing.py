@@ -42,6 +42,7 @@ class Checkpointing:
         self._fingerprint = fingerprint
         self._every_s = every_s
         self._since = time.monotonic()
+        self._without_room = False
         self._writer = SnapshotWriter(self._write, f"checkpoints-{lease.job_id}")
 
     def __enter__(self) -> Checkpointing:
@@ -81,7 +82,9 @@ class Checkpointing:
         self._writer.check()
 
     def save(self, training: Training) -> None:
-        """Copy the training as it stands, and have it written and recorded; the job's log says where that fails.
+        """Copy the training as it stands, and have it written and recorded.
+
+        Where that fails training goes on; the job's log says so when it begins to fail, and when it works again.
 
         Raises: as `check`.
         """
@@ -109,10 +112,17 @@ class Checkpointing:
 
     def _write(self, snapshot: Snapshot) -> None:
         try:
+            self._artifacts.check_room()
             self.newest = snapshot.write(self._lease, self._artifacts, self._fingerprint)
         except StoreUnavailable as full:
-            self._beat.add_line("warning", f"No checkpoint at step {snapshot.step}: {full.detail}")
+            if not self._without_room:
+                since = f"No checkpoint at step {snapshot.step}, nor later while this lasts"
+                self._beat.add_line("warning", f"{since}: {full.detail}")
+            self._without_room = True
             return
+        if self._without_room:
+            self._beat.add_line("info", f"Checkpoints are written again, from step {snapshot.step}.")
+        self._without_room = False
         replaced = self._beat.add_checkpoint(self.newest)
         if replaced is not None:
             self._discard(replaced)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load
 
 from service.artifacts import Artifacts, Chunk
+from service.errors import NewerFormat
 from service.jobs import CheckpointRef, Lease
 from service.training import Training
 from service.training_state import TrainingState
@@ -111,7 +112,7 @@ class Checkpoint:
 def read_checkpoint(reference: CheckpointRef, artifacts: Artifacts) -> Checkpoint:
     """Read what the record names.
 
-    Raises: CheckpointLost; StoreUnavailable.
+    Raises: CheckpointLost, also for one of an older format; NewerFormat; StoreUnavailable.
     """
     try:
         content = artifacts.read(reference.path)
@@ -120,9 +121,21 @@ def read_checkpoint(reference: CheckpointRef, artifacts: Artifacts) -> Checkpoin
     if hashlib.sha256(content).hexdigest() != reference.sha256:
         raise CheckpointLost(f"The checkpoint at step {reference.step} is not the recorded one (its SHA-256 differs)")
     head = read_metadata(content)
-    if head["format"] != FORMAT:
-        raise CheckpointLost(f"The checkpoint at step {reference.step} was written by another version of deltaq")
+    check_format(head, FORMAT, f"the checkpoint at step {reference.step}")
+    if head["format"] < FORMAT:
+        raise CheckpointLost(f"The checkpoint at step {reference.step} has format {head['format']}, of an older deltaq")
     return Checkpoint(TrainingState(**head["state"]), head["version"], load(content))
+
+
+def check_format(head: Mapping[str, Any], newest: int, name: str) -> None:
+    """Return where this deltaq may know the format of a file, whose first format did not say that it was 1.
+
+    Raises: NewerFormat.
+    """
+    found = head.get("format", 1)
+    if found > newest:
+        hint = "Run the deltaq that wrote it, or a newer one."
+        raise NewerFormat(f"{name} has format {found}, this deltaq reads up to {newest}", hint=hint)
 
 
 def read_metadata(content: bytes) -> dict[str, Any]:

@@ -3,11 +3,11 @@
     DeltaqError
     ├ InvalidRequest   InvalidSpec, UnknownDataset, BadData
     ├ NotFound         JobNotFound, DatasetNotFound, ModelNotFound
-    ├ Conflict         IllegalTransition, LeaseLost, DuplicateName, IdempotencyConflict, InUse
+    ├ Conflict         IllegalTransition, LeaseLost, DuplicateName, IdempotencyConflict, InUse, NewerFormat
     ├ Refused          QueueFull, TooLarge, Unauthorized, Forbidden
     ├ TrainingFailed   Diverged, DataMissing, UnusableData, WrongGradient, TimeLimit, Poisonous, DependencyFailed
     │                  on the job, with what to try; not retried
-    ├ Unavailable      StoreUnavailable (RedisUnavailable), WorkerLost      retried
+    ├ Unavailable      StoreUnavailable (RedisUnavailable, NoRoom), WorkerLost      retried
     └ Misconfigured    a process refuses to start; nothing that is asked over HTTP raises it
 
 HTTP numbers live in `api/errors.py` alone.
@@ -131,6 +131,12 @@ class InUse(Conflict):
     title = "In use"
 
 
+class NewerFormat(Conflict):
+    """A file was written by a newer deltaq, in a form that this one does not read."""
+
+    title = "Written by a newer deltaq"
+
+
 class Refused(DeltaqError):
     """Understood, and not allowed."""
 
@@ -223,6 +229,12 @@ class StoreUnavailable(Unavailable):
 
 class RedisUnavailable(StoreUnavailable):
     """Redis does not answer, or cannot take it now: nobody's work has failed by that."""
+
+
+class NoRoom(StoreUnavailable):
+    """A file system has less room than is to be kept free."""
+
+    title = "No room"
 
 
 class WorkerLost(Unavailable):

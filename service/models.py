@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
 from service.artifacts import Artifacts
-from service.checkpoints import read_metadata
+from service.checkpoints import check_format, read_metadata
 from service.errors import StoreUnavailable
 from service.ids import new_id
 from service.jobs import Job, Lease
@@ -110,10 +110,13 @@ def pack(head: Mapping[str, Any], parameters: Parameters, optimizer: OptimizerSt
 
 
 class Model:
-    """A trained network with its transform: raw rows in, predictions out."""
+    """A trained network with its transform: raw rows in, predictions out.
+
+    Raises: NewerFormat.
+    """
 
     def __init__(self, content: bytes) -> None:
-        head = read_metadata(content)
+        head = _head(content)
         shape = head["architecture"]
         self.document: Document = head["model"]
         self.architecture = Architecture(**{**shape, "layers": tuple(LayerShape(**layer) for layer in shape["layers"])})
@@ -171,7 +174,7 @@ class ModelStore:
         self._lock = Lock()
 
     def load(self, tenant: str, model_id: str) -> Model:
-        """A model ready to predict. Raises: ModelNotFound, StoreUnavailable."""
+        """A model ready to predict. Raises: ModelNotFound, NewerFormat, StoreUnavailable."""
         record = self.records.get(tenant, model_id)
         with self._lock:
             if model_id in self._loaded:
@@ -187,7 +190,7 @@ class ModelStore:
     def download(self, tenant: str, model_id: str, form: DownloadFormat) -> bytes:
         """The model as a file: its arrays by name, `W` as inputs × units, or all of it as ONNX.
 
-        Raises: ModelNotFound, StoreUnavailable; TooLarge where the form cannot hold it.
+        Raises: ModelNotFound, NewerFormat, StoreUnavailable; TooLarge where the form cannot hold it.
         """
         content = self._content(self.records.get(tenant, model_id))
         match form:
@@ -201,9 +204,12 @@ class ModelStore:
                 return export_model(Model(content))
 
     def optimizer_state(self, tenant: str, model_id: str) -> OptimizerState | None:
-        """What the optimizer carried when the model was made. Raises: ModelNotFound, StoreUnavailable."""
+        """What the optimizer carried when the model was made.
+
+        Raises: ModelNotFound, NewerFormat, StoreUnavailable.
+        """
         content = self._content(self.records.get(tenant, model_id))
-        steps: int | None = read_metadata(content).get("optimizer_steps")
+        steps: int | None = _head(content).get("optimizer_steps")
         if steps is None:
             return None
         arrays = load(content)
@@ -227,8 +233,15 @@ class ModelStore:
         return content
 
 
-def _without_optimizer(content: bytes) -> bytes:
+def _head(content: bytes) -> dict[str, Any]:
+    """What a model's file says beside its arrays. Raises: NewerFormat."""
     head = read_metadata(content)
+    check_format(head, FORMAT, "the model")
+    return head
+
+
+def _without_optimizer(content: bytes) -> bytes:
+    head = _head(content)
     if "optimizer_steps" not in head:
         return content
     arrays = {name: array for name, array in load(content).items() if not name.startswith(OPTIMIZER)}

@@ -6,11 +6,12 @@ job's precision. Whoever asked is asked back between the pieces: it may take min
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from service import strict_json
 from service.artifacts import Artifacts
+from service.errors import StoreUnavailable
 from service.features import UNSEEN, Numeric, OneHot
 from service.fitting import fit_levels, fit_numeric, fit_target
 from service.partition import Partition
@@ -49,7 +51,7 @@ def build_arrays(plan: Plan, artifacts: Artifacts, folder: str, cache: Path, che
 
     `cache` has room for them on this machine; `check` is called before each piece of the work.
     Raises: DataMissing when a data set's columns are gone; UnusableData when no row of a part weighs anything;
-    InvalidSpec when the data set has not what a given transform takes; StoreUnavailable.
+    InvalidSpec when the data set has not what a given transform takes; StoreUnavailable, also for a full `cache`.
     """
     check()
     given = _given(plan)
@@ -57,19 +59,29 @@ def build_arrays(plan: Plan, artifacts: Artifacts, folder: str, cache: Path, che
     parts = split(plan, table)
     transform = _fit(plan, table, parts, check) if given is None else given
     sources = _sources(plan, table, parts, artifacts)
-    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _sweep(cache)
-    with tempfile.TemporaryDirectory(dir=cache, prefix=_SCRATCH) as scratch:
+    with _scratch(cache) as scratch:
         warnings = _training_warnings(transform, table, parts)
-        warnings += _write_arrays(Path(scratch), sources, transform, check)
-        _write_weights(Path(scratch), plan, sources, transform)
-        written = sorted(Path(scratch).iterdir())
+        warnings += _write_arrays(scratch, sources, transform, check)
+        _write_weights(scratch, plan, sources, transform)
+        written = sorted(scratch.iterdir())
         for path in written:
             check()
             artifacts.write(f"{folder}/{path.name}", path)
     arrays = [path.stem for path in written]
     document = {"transform": transform.to_json(), "warnings": warnings, "arrays": arrays}
     artifacts.write(f"{folder}/{TRANSFORM}", strict_json.encode(document).encode())
+
+
+@contextmanager
+def _scratch(cache: Path) -> Iterator[Path]:
+    """A folder in `cache` that goes at the end. Raises: StoreUnavailable when there is no room in it."""
+    try:
+        cache.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _sweep(cache)
+        with tempfile.TemporaryDirectory(dir=cache, prefix=_SCRATCH) as scratch:
+            yield Path(scratch)
+    except OSError as error:
+        raise StoreUnavailable(f"the training data cannot be prepared in {cache}: {error}") from error
 
 
 def _names(plan: Plan) -> list[str]:
@@ -153,7 +165,10 @@ def _write_weights(folder: Path, plan: Plan, sources: Sequence[_Source], transfo
 
 
 def _array(path: Path, shape: tuple[int, ...], transform: Transform) -> NDArray[Any]:
-    return np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(transform.precision), shape=shape)
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.dtype(transform.precision), shape=shape)
+    with path.open("r+b") as file:  # its room is taken now: a mapped file that finds none later kills the process
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
 
 
 def _training_warnings(transform: Transform, table: pa.Table, parts: Partition) -> list[str]:

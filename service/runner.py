@@ -36,7 +36,7 @@ class Runner:
         kernels.check()
         logs.configure(settings.log_level)
         store = Store(settings.redis_url or "")
-        artifacts = Artifacts(settings.artifacts_url)
+        artifacts = Artifacts(settings.artifacts_url, settings.min_free)
         self._equipment = Equipment(
             settings,
             Queue(store),

@@ -12,6 +12,7 @@ from service.builtin import install_builtins
 from service.dataset_records import DatasetRecords
 from service.errors import Misconfigured, StoreUnavailable
 from service.housekeeping import start_housekeeping
+from service.migrations import check_schema
 from service.ray_nodes import address_of_head, node_command
 from service.redis_server import await_suitable
 from service.settings import load_settings
@@ -50,13 +51,13 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _settle(store: Store, artifacts: Artifacts) -> None:
-    """Check that the keys are of this version, and put the built-in data sets in their place.
+    """Bring the keys to this version, and put the built-in data sets in their place.
 
-    Raises: Misconfigured for keys of another version.
+    Raises: Misconfigured for keys of a newer version.
     """
     while True:
         try:
-            store.check_schema()
+            check_schema(store)
             install_builtins(DatasetRecords(store), artifacts)
         except StoreUnavailable:
             time.sleep(0.2)

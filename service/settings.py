@@ -49,6 +49,7 @@ class Settings(BaseSettings):
     max_upload_bytes: int = Field(default=1 << 30, gt=0)
     max_expanded_bytes: int = Field(default=4 << 30, gt=0)  # what an upload may hold once it is read
     max_job_bytes: int = Field(default_factory=lambda: physical_memory_bytes() // 2, gt=0)  # what one worker may need
+    min_free: int = Field(default=1 << 30, ge=0)  # bytes of a disk below which no upload and no checkpoint is written
     upload_time_limit_s: float = Field(default=300.0, gt=0)
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

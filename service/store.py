@@ -6,7 +6,7 @@ steps are made to be repeated instead. Nothing connects at construction.
 
 Key schema (each part that varies has its `%` and `:` escaped, so that no name can reach into another's key):
 
-    deltaq:schema                            version of this schema
+    deltaq:schema                            version of this schema (`service/migrations.py`)
     deltaq:sequence                          counter: the order in which jobs, data sets and models were accepted
     deltaq:token                             counter: the generation of leases
     deltaq:leader                            hash: epoch, token, beat of the scheduler that leads; claim, claimed,
@@ -60,10 +60,9 @@ from redis.backoff import NoBackoff
 from redis.client import PubSub
 from redis.retry import Retry
 
-from service.errors import Misconfigured, RedisUnavailable
+from service.errors import RedisUnavailable
 from service.refusals import refusal
 
-SCHEMA_VERSION = "1"
 HINTS = "deltaq:hints"
 
 Argument = str | int | float
@@ -120,6 +119,14 @@ class Store:
         with answering():
             return self._client.execute_command(*words)  # type: ignore[no-untyped-call]
 
+    def scan(self, pattern: str) -> list[str]:
+        """All keys that a pattern matches, a few at a time; for what is done once, when a process starts.
+
+        Raises: StoreUnavailable.
+        """
+        with answering():
+            return list(self._client.scan_iter(pattern, count=1000))
+
     def subscribe(self, channel: str) -> PubSub:
         """A connection of its own that hears the channel; the caller closes it.
 
@@ -137,17 +144,6 @@ class Store:
         Raises: StoreUnavailable.
         """
         self.command("PING")
-
-    def check_schema(self) -> None:
-        """Mark an empty Redis as this version's; call it when a process starts.
-
-        Raises: Misconfigured when its keys are of another version.
-        """
-        found = self.run("schema", version=SCHEMA_VERSION)[0]
-        if found != SCHEMA_VERSION:
-            raise Misconfigured(
-                f"Redis holds keys of schema version {found}; this deltaq reads version {SCHEMA_VERSION}"
-            )
 
     def close(self) -> None:
         """Close every connection."""

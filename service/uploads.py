@@ -13,6 +13,7 @@ from service import strict_json
 from service.artifacts import Artifacts
 from service.dataset_records import DatasetRecords
 from service.datasets import Column, Dataset, identity
+from service.disk_room import require_room
 from service.errors import BadData, DatasetNotFound, DeltaqError, FieldError, StoreUnavailable
 from service.ids import is_id, new_id
 from service.ingest_process import Limits, ingest
@@ -28,6 +29,15 @@ FORMATS: Mapping[str, str] = {  # by media type
 }
 OVERRIDES = ("numeric", "categorical", "ignore")
 NAME_LENGTH = 200
+
+
+def check_room(artifacts: Artifacts, settings: Settings) -> None:
+    """Return while there is room for an upload: where it is spooled, and where its columns are kept.
+
+    Raises: NoRoom; StoreUnavailable.
+    """
+    require_room(settings.data_dir, settings.min_free, "the data directory")
+    artifacts.check_room()
 
 
 def add_dataset(

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import orjson
 from anyio import to_thread
 from fastapi import APIRouter, Query
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -22,7 +23,7 @@ from api.services import Services, Tenant, The
 from service.cursors import DEFAULT_LIMIT
 from service.datasets import Dataset
 from service.errors import FieldError, InvalidRequest
-from service.uploads import FORMATS, add_dataset, delete_dataset, preview
+from service.uploads import FORMATS, add_dataset, check_room, delete_dataset, preview
 
 MAX_PREVIEW_ROWS = 100
 
@@ -62,6 +63,7 @@ async def upload(
         raise UnsupportedMediaType(f"Content-Type is {media_type[:100]!r}; allowed is one of {', '.join(FORMATS)}")
     overrides = _overrides(columns)
     settings = services.settings
+    await run_in_threadpool(check_room, services.artifacts, settings)
     async with uploaded(request, settings.max_upload_bytes, settings.data_dir / "uploads") as spool:
         add = partial(
             add_dataset,

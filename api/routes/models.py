@@ -39,7 +39,7 @@ def show(model_id: str, services: The, tenant: Tenant) -> Response:
     return JSONAnswer(model_json(services.models.records.get(tenant, model_id)))
 
 
-@router.get("/{model_id}/card", response_model=schemas.Card, responses=problems(404))
+@router.get("/{model_id}/card", response_model=schemas.Card, responses=problems(404, 409))
 def card(model_id: str, services: The, tenant: Tenant) -> Response:
     """Show a model's card: what it is made of, what it takes and what it gives."""
     return JSONAnswer(services.models.load(tenant, model_id).card)
@@ -54,7 +54,7 @@ def delete(model_id: str, services: The, tenant: Tenant) -> Response:
 
 @router.get(
     "/{model_id}/download",
-    responses={200: content("application/octet-stream", "The file", BINARY), **problems(404, 413)},
+    responses={200: content("application/octet-stream", "The file", BINARY), **problems(404, 409, 413)},
 )
 def download(
     model_id: str,
@@ -69,7 +69,7 @@ def download(
     return Response(file, media_type="application/octet-stream", headers=disposition)
 
 
-@router.post("/{model_id}/predict", response_model=schemas.Predictions, responses=problems(400, 404, 413, 415))
+@router.post("/{model_id}/predict", response_model=schemas.Predictions, responses=problems(400, 404, 409, 413, 415))
 def predict(model_id: str, body: schemas.PredictRequest, services: The, tenant: Tenant) -> Response:
     """Predict raw rows; the model's own transform is applied."""
     if len(body.rows) > MAX_ROWS:
@@ -80,7 +80,7 @@ def predict(model_id: str, body: schemas.PredictRequest, services: The, tenant: 
     return JSONAnswer({"predictions": predictions, "warnings": warnings})
 
 
-@router.post("/{model_id}/evaluate", response_model=schemas.Evaluation, responses=problems(400, 404, 413, 415))
+@router.post("/{model_id}/evaluate", response_model=schemas.Evaluation, responses=problems(400, 404, 409, 413, 415))
 async def evaluate(model_id: str, body: schemas.EvaluateRequest, services: The, tenant: Tenant) -> Response:
     """Measure a model on all rows of a data set that has its columns and the answers."""
     measure = partial(services.evaluations.evaluate, tenant, model_id, body.dataset)
@@ -88,7 +88,9 @@ async def evaluate(model_id: str, body: schemas.EvaluateRequest, services: The, 
     return JSONAnswer(await to_thread.run_sync(measure, limiter=services.evaluation_limiter))
 
 
-@router.post("/{model_id}/explain-step", response_model=schemas.ExplainedStep, responses=problems(400, 404, 413, 415))
+@router.post(
+    "/{model_id}/explain-step", response_model=schemas.ExplainedStep, responses=problems(400, 404, 409, 413, 415)
+)
 def explain(model_id: str, body: schemas.ExplainRequest, services: The, tenant: Tenant) -> Response:
     """Show one plain step of gradient descent on one row, layer by layer; the model stays as it is."""
     model = services.models.load(tenant, model_id)

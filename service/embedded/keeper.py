@@ -13,17 +13,23 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from service import processes
+from service.disk_room import free_bytes, in_words
 from service.embedded.directories import remove
 from service.embedded.plan import DRAIN_S, Part, Plan
 from service.embedded.signal_pipe import SignalPipe
 
-FIRST_DELAY_S, LONGEST_DELAY_S = 0.05, 2.0
+# What keeps ending has something in its way, such as a full disk. It is waited for in peace, about as long as it has
+# lasted, but not so long that clients, who ask again for 30 s, give up when it is gone.
+FIRST_DELAY_S, LONGEST_DELAY_S = 0.05, 10.0
 SETTLED_S = 10.0  # a part that has lived so long starts anew with the first delay
 LEAVE_S = 0.2  # for the scheduler to end once it has drained
 FAREWELL_S = 0.4  # for the rest, which nothing depends on
+LITTLE_BYTES = 1 << 20  # with less room on its disk, a log may lack what matters
+QUOTED_LINES = 2  # of what a part said before it ended at once again
 
 
 class Kept:
@@ -34,7 +40,9 @@ class Kept:
         self.log = log
         self.process: subprocess.Popen[bytes] | None = None
         self.due = 0.0  # when it is to be started, on the monotonic clock
+        self.again = False  # it has ended at once, for the second time or more
         self._started = 0.0
+        self._logged_bytes = 0
         self._delay_s = FIRST_DELAY_S
         if log.exists():
             log.replace(log.with_suffix(".log.1"))  # that of the run before is kept, and no other
@@ -43,6 +51,7 @@ class Kept:
         """Start it as a child that is killed with the keeper; what it prints goes to its log."""
         self._started = time.monotonic()
         with self.log.open("ab") as log:
+            self._logged_bytes = log.seek(0, os.SEEK_END)
             self.process = subprocess.Popen(
                 self.part.command,
                 cwd=folder,
@@ -60,9 +69,21 @@ class Kept:
         now = time.monotonic()
         settled = now - self._started > SETTLED_S
         delay = FIRST_DELAY_S if settled else self._delay_s
+        self.again = delay > FIRST_DELAY_S
         self._delay_s = min(2 * delay, LONGEST_DELAY_S)
         self.due = now + delay
         return delay
+
+    def last_words(self) -> str:
+        """The last lines of what it has printed since its start, and how much room there is where that is little."""
+        lines: list[str] = []
+        with suppress(FileNotFoundError), self.log.open("rb") as log:
+            log.seek(self._logged_bytes)
+            lines = log.read().decode(errors="replace").strip().splitlines()[-QUOTED_LINES:]
+        free = free_bytes(self.log.parent)
+        if free < LITTLE_BYTES:
+            lines.append(f"(its disk has {in_words(free)} free)")
+        return "\n".join(f"  {line[:500]}" for line in lines or ["nothing"])
 
 
 class Keeper:
@@ -104,7 +125,9 @@ class Keeper:
         if code == os.EX_CONFIG:
             say(f"the {kept.part.name} refuses to start:\n{tail(kept.log)}")
             return True
-        say(f"the {kept.part.name} ended ({meaning(code)}); it starts again in {delay:g} s; its log is {kept.log}")
+        how = f"the {kept.part.name} ended{' again' if kept.again else ''} ({meaning(code)})"
+        where = f"its log {kept.log} says:\n{kept.last_words()}" if kept.again else f"its log is {kept.log}"
+        say(f"{how}; it starts again in {delay:g} s; {where}")
         return False
 
     def _pids(self) -> set[int]:

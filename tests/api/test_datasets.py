@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,25 @@ def test_an_upload_is_capped_by_what_it_says_and_by_what_it_sends(redis_url: str
         problem(upload(client), 413)
         problem(upload(client, in_pieces()), 413)
         assert upload(client, CSV.rpartition(b"29,")[0]).status_code == 201
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_near_a_full_disk_no_upload_is_read_and_others_are_served(
+    redis_url: str, tmp_path: Path, elsewhere: bool
+) -> None:
+    settings = Settings(
+        redis_url=redis_url,
+        data_dir=tmp_path / "data",
+        artifacts="memory://elsewhere" if elsewhere else None,
+        min_free=1 << 50,
+    )
+    with listening(create_app(settings)) as url, httpx.Client(base_url=url, timeout=30) as client:
+        refused = upload(client, b"x,label\n" + b"1,a\n" * (4 << 20))
+        detail = problem(refused, 503)["detail"]
+        assert re.search(r"the data directory has [\d.]+ [KMGT]iB free; needed are 1024 TiB", detail)
+        assert {"retry-after", "connection"} <= set(refused.headers)
+        assert not (tmp_path / "data").exists()
+        assert client.get("/v1/datasets").status_code == 200
 
 
 def test_a_client_that_breaks_off_leaves_nothing(client: httpx.Client, services: Services) -> None:

@@ -61,6 +61,24 @@ def test_a_dry_run_resolves_and_queues_nothing(client: httpx.Client, points: Dat
     assert client.get("/v1/jobs").json()["items"] == []
 
 
+def test_while_redis_is_full_new_jobs_wait_outside_and_the_others_are_shown_and_steered(
+    client: httpx.Client, services: Services, submit: Submit
+) -> None:
+    first, second = submit()["id"], submit()["id"]
+    services.store.command("CONFIG", "SET", "maxmemory", 1)
+    try:
+        refused = client.post("/v1/jobs", json=SPEC)
+        assert "maxmemory" in problem(refused, 503)["detail"]
+        assert refused.headers["retry-after"] == "1"
+        assert client.post(f"/v1/jobs/{first}/cancel").json()["status"] == "cancelled"
+        assert problem(client.post(f"/v1/jobs/{first}/retry"), 503)
+        assert [job["id"] for job in client.get("/v1/jobs").json()["items"]] == [second, first]
+    finally:
+        services.store.command("CONFIG", "SET", "maxmemory", 0)
+    assert client.post(f"/v1/jobs/{first}/retry").json()["status"] == "queued"
+    assert submit()["status"] == "queued"
+
+
 def test_an_unknown_data_set_is_a_wrong_field(client: httpx.Client) -> None:
     body = problem(client.post("/v1/jobs", json={"dataset": "nothing"}), 422)
     assert pointers(body) == ["/dataset"]

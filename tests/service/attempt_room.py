@@ -75,7 +75,7 @@ class ObservedAttempt(Attempt):
         self.passed: list[str | int] = []
         self.lease_at_work = claimed.lease
         self._disturb = disturb
-        artifacts = ObservedArtifacts(room.settings.artifacts_url)
+        artifacts = ObservedArtifacts(room.settings.artifacts_url, room.settings.min_free)
         artifacts.before_write = self._before_write
         given = Equipment(
             room.settings,

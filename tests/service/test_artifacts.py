@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from service.artifacts import Artifacts
-from service.errors import StoreUnavailable
+from service.errors import NoRoom, StoreUnavailable
 
 
 @pytest.fixture(params=["file", "memory"])
@@ -71,6 +71,20 @@ def test_local_files_are_whole_private_and_alone(tmp_path: Path) -> None:
 
 def test_a_store_elsewhere_has_no_local_path() -> None:
     assert Artifacts("memory://elsewhere").local_path("a") is None
+
+
+def test_too_little_room_is_said_with_what_there_is_and_what_is_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = tmp_path.joinpath("not", "made", "yet").as_uri()
+    Artifacts(url).check_room()
+    Artifacts(url, min_free=1).check_room()
+    monkeypatch.setattr("service.disk_room.free_bytes", lambda folder: 1536 << 10)
+    Artifacts(url).check_room()
+    Artifacts(url, min_free=1536 << 10).check_room()
+    with pytest.raises(NoRoom, match=r"the artifact store has 1\.5 MiB free; needed are 2 GiB \(DELTAQ_MIN_FREE\)"):
+        Artifacts(url, min_free=2 << 30).check_room()
+    Artifacts("memory://elsewhere", min_free=2 << 30).check_room()
 
 
 class Breaking(io.BytesIO):

@@ -161,11 +161,39 @@ def test_without_room_for_checkpoints_it_goes_on(store: Store, tmp_path: Path) -
     room.submit()
     paused = room.run({6: ask(room, "pause")})
     assert (paused.status, paused.checkpoint) == (JobStatus.PAUSED, None)
-    assert "No checkpoint at step 6" in room.logged(paused)
+    assert room.logged(paused).count("No checkpoint at step") == 1
     room.rooms.jobs.resume(room.rooms.tenant, paused.id)
     job = room.run()
     assert room.epochs(job) == [1, 2, 3, 4]
     assert weights(job) == undisturbed(room)
+
+
+def test_near_a_full_disk_checkpoints_are_skipped_and_said_to_be_once_and_the_model_is_written(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = AttemptRoom(store, tmp_path, checkpoint_s=0.0, min_free=100)
+    free = {"bytes": 99}
+    monkeypatch.setattr("service.disk_room.free_bytes", lambda folder: free["bytes"])
+    room.submit(epochs=8)
+
+    def written(attempt: ObservedAttempt) -> None:
+        attempt.checkpoints.flush()
+
+    def fill(size_bytes: int) -> Disturb:
+        def disturb(attempt: ObservedAttempt) -> None:
+            attempt.checkpoints.flush()
+            free["bytes"] = size_bytes
+
+        return disturb
+
+    job = room.run({3: written, 4: written, 5: fill(100), 6: written, 7: written, 8: fill(99)})
+    assert job.status is JobStatus.SUCCEEDED
+    logged = room.logged(job).splitlines()
+    said = "nor later while this lasts: the artifact store has 99 bytes free; needed are 100 bytes (DELTAQ_MIN_FREE)"
+    assert sum(said in line for line in logged) == 2
+    assert [line for line in logged if "again" in line] == ["Checkpoints are written again, from step 5."]
+    assert room.files("checkpoints") == []
+    assert len(room.files("models")) == 1
 
 
 @pytest.mark.parametrize("place", PLACES)

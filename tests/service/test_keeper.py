@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -113,9 +114,20 @@ def test_a_part_that_dies_alone_starts_again_without_what_it_had_started(tmp_pat
 def test_a_part_that_keeps_dying_is_started_ever_more_slowly(tmp_path: Path) -> None:
     with running(tmp_path, shell("part", "echo up; exit 3")) as family:
         until(lambda: "it starts again in 0.8 s" in family.said(), "five starts")
-    waits = [line.split(" in ")[1].split(" s;")[0] for line in family.said().splitlines()]
+    waits = re.findall(r"exit code 3.* in (.*) s;", family.said())
     assert waits[:5] == ["0.05", "0.1", "0.2", "0.4", "0.8"]
-    assert "exit code 3" in family.said()
+
+
+def test_what_a_part_said_that_keeps_dying_is_quoted_from_the_second_time_on(tmp_path: Path) -> None:
+    script = "date +%N; echo 'no space' ; echo exiting; exit 1"
+    with running(tmp_path, shell("part", script), shell("mute", "exit 3")) as family:
+        until(lambda: family.said().count("starts again in 0.2 s") == 2, "three starts of each")
+    log = tmp_path / "data" / "logs" / "part.log"
+    first, *later = re.findall(r"the part ended.*\n(?:  .*\n)*", family.said())
+    assert first == f"the part ended (exit code 1); it starts again in 0.05 s; its log is {log}\n"
+    words = f"again (exit code 1); it starts again in 0.1 s; its log {log} says:\n  no space\n  exiting\n"
+    assert later[0].endswith(words)
+    assert re.search(r"the mute ended again .* says:\n  nothing\n", family.said())
 
 
 def test_a_part_that_refuses_its_settings_ends_all_and_is_quoted(tmp_path: Path) -> None:

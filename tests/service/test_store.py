@@ -1,4 +1,4 @@
-"""The store itself: its steps explain themselves, and keys of another version are refused."""
+"""The store itself: its steps explain themselves, and its keys are told apart."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 import service.store
-from service.errors import Misconfigured
 from service.store import Store, key
 
 STEPS = sorted(
@@ -27,14 +26,6 @@ def test_each_step_names_the_arguments_that_it_reads(path: Path) -> None:
     if "may(" in body:
         read.add("transitions")
     assert {name for name in read if not re.search(rf"\b{name}\b", legend)} == set()
-
-
-def test_keys_of_another_version_are_refused_by_name(store: Store) -> None:
-    store.check_schema()
-    store.check_schema()
-    store.command("SET", "deltaq:schema", "2")
-    with pytest.raises(Misconfigured, match="schema version 2; this deltaq reads version 1"):
-        store.check_schema()
 
 
 def test_no_two_lists_of_parts_have_the_same_key() -> None:

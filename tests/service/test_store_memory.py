@@ -9,10 +9,15 @@ from pathlib import Path
 import pytest
 
 import service.store
-from service.errors import StoreUnavailable
+from service.artifacts import Artifacts
+from service.builtin import install_builtins
+from service.errors import Diverged, StoreUnavailable
 from service.ids import new_id
 from service.jobs import CheckpointRef, JobStatus
+from service.migrations import check_schema
 from service.store import Store
+from tests.service.attempt_room import AttemptRoom, ObservedAttempt
+from tests.service.families import until
 from tests.service.rooms import Rooms
 
 ACCEPTS_WORK = {"accept", "retry", "create_dataset"}
@@ -47,8 +52,10 @@ def test_a_full_redis_takes_no_new_work_and_keeps_no_trace_of_it(rooms: Rooms, l
 
 
 def test_in_a_full_redis_jobs_go_on_and_end(rooms: Rooms, limit: Callable[[int], None]) -> None:
-    waiting = [rooms.accept() for _ in range(5)]
+    waiting = [rooms.accept() for _ in range(6)]
+    unused = rooms.add_dataset("unused")
     limit(1)
+    rooms.store.command("SCRIPT", "FLUSH")  # as when it starts again, and is full from its first moment
     assert rooms.queue.lead("me", 1.0) == 1
     lease = rooms.claim().lease
     assert rooms.queue.beat(lease, {"step": 1}) is None
@@ -56,18 +63,56 @@ def test_in_a_full_redis_jobs_go_on_and_end(rooms: Rooms, limit: Callable[[int],
     assert rooms.queue.record_checkpoint(lease, CheckpointRef("path", "0" * 64, 1, {})) is None
     rooms.queue.log(lease, "info", "going on")
     rooms.datasets.record_prepared(rooms.dataset.id, "split 0", {"path": "a"})
+    assert rooms.datasets.forget_prepared(rooms.dataset.id, "split 0", {"path": "a"})
     rooms.queue.publish_cluster(1, {"nodes": []})
+    rooms.queue.begin_again(lease, "its checkpoint is gone")
     rooms.succeed(lease)
     assert rooms.queue.release(rooms.claim().lease, "drained") is JobStatus.QUEUED
     rooms.queue.expire(rooms.claim().lease, 1, beat=0, reason="no sign of life")
     rooms.jobs.request("ada", waiting[1].id, "pause")
     rooms.jobs.resume("ada", waiting[1].id)
     rooms.jobs.request("ada", waiting[2].id, "cancel")
+    rooms.queue.fail(failed := rooms.claim().lease, Diverged("the loss is not finite"))
+    assert rooms.status(failed.job_id) is JobStatus.FAILED
     assert rooms.status(lease.job_id) is JobStatus.SUCCEEDED
-    assert len(rooms.jobs.list("ada").items) == 5
+    assert len(rooms.jobs.list("ada").items) == 6
     assert rooms.queue.wait_for_work(1)
     rooms.models.delete("ada", rooms.models.list("ada").items[0]["id"])
+    rooms.datasets.delete("ada", unused.id)
     rooms.queue.resign("me")
+
+
+def test_in_a_full_redis_attempts_at_jobs_go_on_from_their_checkpoints_and_end(
+    store: Store, tmp_path: Path, limit: Callable[[int], None]
+) -> None:
+    room = AttemptRoom(store, tmp_path, checkpoint_s=0.0)
+    job = room.submit()
+
+    def pause(attempt: ObservedAttempt) -> None:
+        room.rooms.jobs.request(room.rooms.tenant, job.id, "pause")
+        until(lambda: attempt.beat.requested == "pause", "the pause")
+
+    limit(1)
+    paused = room.run({6: pause})
+    assert paused.status is JobStatus.PAUSED
+    assert paused.checkpoint is not None
+    room.rooms.jobs.resume(room.rooms.tenant, job.id)
+    ended = room.run()
+    assert (ended.status, ended.attempt) == (JobStatus.SUCCEEDED, 2)
+    assert room.epochs(ended) == [1, 2, 3, 4]
+    assert ended.result is not None
+    assert room.models.load(room.rooms.tenant, ended.result["model_id"]).document["job_id"] == job.id
+
+
+def test_a_scheduler_that_starts_on_a_full_redis_finds_all_that_it_needs(
+    rooms: Rooms, tmp_path: Path, limit: Callable[[int], None]
+) -> None:
+    artifacts = Artifacts((tmp_path / "artifacts").as_uri())
+    check_schema(rooms.store)
+    before = install_builtins(rooms.datasets, artifacts)
+    limit(1)
+    check_schema(rooms.store)
+    assert install_builtins(rooms.datasets, artifacts) == before
 
 
 def test_only_the_steps_that_take_new_work_may_be_refused_for_memory() -> None:
