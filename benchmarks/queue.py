@@ -21,8 +21,8 @@ from benchmarks.machine import described
 
 def show(options: argparse.Namespace, folder: Path) -> None:
     """Print the tables, each with what it shows."""
-    print(f"Machine: {described()}. Each Redis flushes each change to disk before it answers. Medians, in brackets the")
-    print("least and the largest ratio.\n")
+    print("Medians, in brackets the least and the largest ratio. Each Redis flushes each change to disk.")
+    print(f"Machine: {described()}.\n")
     print(
         f"Jobs accepted: iris, 4-8-3, by {CONNECTIONS} connections that stay open, with one process of the API and no"
     )
