@@ -8,7 +8,6 @@ answers the seconds on the clock.
 from __future__ import annotations
 
 import shutil
-import socket
 import sys
 import tempfile
 import time
@@ -19,6 +18,7 @@ from typing import Any
 
 from benchmarks.made_rows import ROWS, SIZES, Rows, made
 from benchmarks.peers.digits import BATCH, EPOCHS, HIDDEN, digits
+from benchmarks.ports import free_port
 from benchmarks.sides import Absent, Ready, serve
 
 THREADS = 2
@@ -78,13 +78,6 @@ def imported(rows: Rows) -> Any:
         path = Path(folder, "rows.parquet")
         pyarrow.parquet.write_table(pyarrow.table(columns), path)
         return h2o.import_file(str(path))
-
-
-def free_port() -> int:
-    """One that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager
