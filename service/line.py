@@ -36,6 +36,7 @@ class Line:
         self._since: dict[str, float] = {}
         self._first_waited_s = 0.0
         self._first: str | None = None
+        self._taking: str | None = None
 
     def look(self, waiting: Sequence[WaitingJob]) -> None:
         """These wait, in this order, though all that could start has been started."""
@@ -44,10 +45,15 @@ class Line:
         self._first = waiting[0].job_id if waiting else None
         self._first_waited_s = now - self._since[self._first] if self._first else 0.0
 
+    def take(self, job_id: str) -> None:
+        """Others make room for this job: what they leave is held for it, while it is the first in line."""
+        self._taking = job_id
+
     @property
     def held(self) -> str | None:
         """The job that free slots are held for."""
-        return self._first if self._first_waited_s >= self._reserve_s else None
+        waited = self._first_waited_s >= self._reserve_s or self._first == self._taking
+        return self._first if waited else None
 
     @property
     def may_preempt(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from functools import cache
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,8 @@ FORMAT = 1
 PACKAGES = ("deltaq", "numpy", "ray", "safetensors")
 
 
-def versions() -> dict[str, str]:
+@cache
+def versions() -> Mapping[str, str]:
     """What is running: Python, and the packages that decide what a model is."""
     return {"python": platform.python_version(), **{name: metadata.version(name) for name in PACKAGES}}
 

@@ -23,7 +23,7 @@ from service.settings import Settings
 from service.store import Store
 from service.work import Connect, Equipment, Work
 from workers import kernels, logs
-from workers.own_memory import give_back
+from workers.own_memory import give_back, settle
 from workers.place import Place, Slot
 
 log = structlog.get_logger()
@@ -50,6 +50,7 @@ class Runner:
         self._work: Work | None = None
         self._requests = Requests([])
         self._changed = threading.Condition()
+        settle()
 
     def run(self, epoch: int, work: Work) -> None:
         """Run a job to an end that is recorded, or until its lease is lost.

@@ -147,6 +147,7 @@ class Scheduler:
             log.info("pre-empting", job=lease.job_id, by=job.job_id)
             pool.send_back(lease, reason)
             self._sent_back.add(lease)
+            self._line.take(job.job_id)
 
     def _change(self, pool: Pool, changes: Iterable[placement.Change]) -> None:
         for lease, slots in changes:

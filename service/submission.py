@@ -89,6 +89,8 @@ class Submission:
 
     def _waits_for_slots(self, spec: JobSpec) -> list[str]:
         """A warning where the cluster has never room for the job as it is now."""
+        if spec.workers.min == 1:
+            return []
         slots = (self._queue.cluster() or {}).get("slots")
         if slots is None or spec.workers.min <= slots:
             return []

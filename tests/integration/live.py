@@ -138,6 +138,15 @@ class LiveService:
 
         return until(find, 30.0, f"a {kind} process")
 
+    def pid_of(self, job_id: str) -> int:
+        """The process of the runner that runs a job."""
+
+        def find() -> int | None:
+            members = self.call("GET", "/v1/cluster").json()["runners"]
+            return next((int(one["pid"]) for one in members if one["pid"] and one["job"] == job_id), None)
+
+        return until(find, 30.0, f"the runner of {job_id}")
+
     # Behind the API
 
     @cached_property

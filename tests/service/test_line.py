@@ -35,8 +35,12 @@ def test_slots_are_held_for_the_first_in_line_once_it_has_waited_long_enough() -
     now[0] = 10.0
     line.look([wide, small])
     assert seen() == ("wide", True)
+    line.look([waiting("new"), wide, small])
+    assert seen() == (None, False)
+    line.take("new")
+    assert seen() == ("new", False)
     line.look([small])
-    assert seen() == ("small", True)  # it has waited as long
+    assert seen() == ("small", True)  # it has waited as long as the first did
     line.look([wide])
     assert seen() == (None, False)  # it has been away
     line.look([])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, Final, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 Choice = str | Mapping[str, Any]
@@ -54,7 +55,8 @@ def name_of(choice: Choice) -> str:
     return choice if isinstance(choice, str) else str(choice["name"])
 
 
-def options_of(kind: type) -> list[Option]:
+@cache
+def options_of(kind: type[Any]) -> tuple[Option, ...]:
     """Return what may be set of a thing that can be chosen."""
     types = get_type_hints(kind)
     options = []
@@ -63,7 +65,7 @@ def options_of(kind: type) -> list[Option]:
         if name is not None:
             bounds = {bound: limit for bound, limit in field.metadata.items() if bound in _BOUNDS}
             options.append(Option(name, field.name, types[field.name], field.default, bounds))
-    return options
+    return tuple(options)
 
 
 def make(kinds: Mapping[str, type[Chosen]], choice: Choice, what: str) -> Chosen:
@@ -84,7 +86,8 @@ def checked(kinds: Mapping[str, type[Chosen]], choice: Choice, what: str) -> tup
     if name not in kinds:
         raise ValueError(f"{what}: {name!r}; allowed: {', '.join(kinds)}")
     given = {} if isinstance(choice, str) else {option: value for option, value in choice.items() if option != "name"}
-    known = {option.name: option for option in options_of(kinds[name])}
+    kind: type[Any] = kinds[name]
+    known = {option.name: option for option in options_of(kind)}
     for option, value in given.items():
         if option not in known:
             raise ValueError(f"{what} {name!r}: no field {option!r}; allowed: {', '.join(known) or 'none'}")
