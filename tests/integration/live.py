@@ -147,6 +147,11 @@ class LiveService:
 
         return until(find, 30.0, f"the runner of {job_id}")
 
+    def idle_slots(self) -> list[str]:
+        """The workers that serve nothing."""
+        members = self.call("GET", "/v1/cluster").json()["workers"]
+        return [one["name"] for one in members if one["state"] == "idle"]
+
     # Behind the API
 
     @cached_property

@@ -56,7 +56,7 @@ def name_of(choice: Choice) -> str:
 
 
 @cache
-def options_of(kind: type[Any]) -> tuple[Option, ...]:
+def options_of(kind: type) -> tuple[Option, ...]:
     """Return what may be set of a thing that can be chosen."""
     types = get_type_hints(kind)
     options = []
@@ -86,7 +86,7 @@ def checked(kinds: Mapping[str, type[Chosen]], choice: Choice, what: str) -> tup
     if name not in kinds:
         raise ValueError(f"{what}: {name!r}; allowed: {', '.join(kinds)}")
     given = {} if isinstance(choice, str) else {option: value for option, value in choice.items() if option != "name"}
-    kind: type[Any] = kinds[name]
+    kind: type = kinds[name]
     known = {option.name: option for option in options_of(kind)}
     for option, value in given.items():
         if option not in known:
