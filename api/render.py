@@ -47,7 +47,7 @@ def job_json(job: Job) -> JSON:
 
 def _progress(job: Job) -> JSON:
     empty = {"epoch": 0, "epochs": most_epochs(job.spec), "step": 0, "steps": None, "fraction": 0.0}
-    return {**empty, "samples_per_s": None, "eta_s": None, **job.progress}
+    return {**empty, "samples_per_s": None, "eta_s": None, **job.progress, "age_s": job.silent_s}
 
 
 def _links(job: Job) -> dict[str, str | None]:

@@ -57,6 +57,7 @@ class Progress(Answer):
     fraction: float
     samples_per_s: float | None
     eta_s: float | None
+    age_s: float | None = Field(description="Since the job was last heard of, while it runs; more than 1: out of touch")
 
 
 class MetricsRow(Answer):

@@ -227,6 +227,7 @@ def job_from_fields(flat: Sequence[str]) -> Job:
         finished_at=fields.get("finished_at"),
         attempt=int(fields["attempt"]),
         queue_position=None if position is None else int(position),
+        silent_s=int(fields["silent_ms"]) / 1000 if "silent_ms" in fields else None,
         waits_until=at_ms(int(due_ms)) if due_ms and fields["status"] == "queued" else None,
         waits_for=fields.get("waits_for", "").split(),
         retried=int(fields.get("retried", 0)),

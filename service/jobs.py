@@ -96,6 +96,7 @@ class Job:
     waits_for: list[str] = field(default_factory=list)  # jobs that have to succeed before
     retried: int = 0  # how many of its retries are used up
     ran_s: float = 0.0  # how long its attempts have run
+    silent_s: float | None = field(default=None, compare=False)  # since it was last heard of, while it runs
     progress: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] | None = None  # the latest row
     result: dict[str, Any] | None = None

@@ -8,7 +8,7 @@ local job = find_job(arg.job)
 if not holds_lease(job, arg.token) then return refuse('lease_lost', arg.job, 'beat') end
 
 redis.call('HINCRBY', job.key, 'beat', 1)
-redis.call('HSET', job.key, 'attempt_ms', arg.attempt_ms)
+redis.call('HSET', job.key, 'attempt_ms', arg.attempt_ms, 'heard_ms', whole(now_ms()))
 if arg.progress then
   redis.call('HSET', job.key, 'progress', arg.progress)
   if arg.announce then emit(job, 'progress', arg.progress) end

@@ -38,7 +38,7 @@ local token = whole(generation) .. '-' .. arg.random
 move(job, 'running', arg.at)
 local ran = redis.call('HMGET', job.key, 'ran_ms', 'attempt_ms')
 redis.call('HSET', job.key, 'token', token, 'beat', 0, 'epoch', arg.epoch,
-           'ran_ms', whole((ran[1] or 0) + (ran[2] or 0)), 'attempt_ms', 0)
+           'heard_ms', whole(now_ms()), 'ran_ms', whole((ran[1] or 0) + (ran[2] or 0)), 'attempt_ms', 0)
 redis.call('HDEL', job.key, 'due_ms')
 redis.call('HSETNX', job.key, 'started_at', arg.at)
 redis.call('HINCRBY', job.key, 'attempt', 1)

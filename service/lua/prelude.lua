@@ -40,7 +40,7 @@ end
 -- What the steps need to know of a job, or nil; of another tenant's (when a tenant is given) nil as well.
 local function find_job(id, tenant)
   local names = {'tenant', 'status', 'sequence', 'priority', 'width', 'dataset', 'validation', 'token', 'requested', 'verb',
-                 'ended_by', 'ended_verb', 'ended_as', 'attempt', 'tags', 'due_ms', 'after'}
+                 'ended_by', 'ended_verb', 'ended_as', 'attempt', 'tags', 'due_ms', 'after', 'heard_ms'}
   local values = redis.call('HMGET', key('job', id), unpack(names))
   if not values[1] or (tenant and values[1] ~= tenant) then return nil end
   local job = {id = id, key = key('job', id)}
@@ -169,6 +169,9 @@ local function job_fields(id)
       fields[#fields + 1] = 'queue_position'
       fields[#fields + 1] = whole(queue_position(job))
     end
+  elseif job.status == 'running' and job.heard_ms ~= '' then
+    fields[#fields + 1] = 'silent_ms'
+    fields[#fields + 1] = whole(now_ms() - job.heard_ms)
   end
   return fields
 end
@@ -241,7 +244,7 @@ end
 
 -- Take a job off running: the lease and every flag end here, and the token that ended it is kept for a repeat.
 local function leave_running(job, to, token, verb, at)
-  redis.call('HDEL', job.key, 'token', 'beat', 'epoch', 'requested')
+  redis.call('HDEL', job.key, 'token', 'beat', 'epoch', 'requested', 'heard_ms')
   redis.call('HSET', job.key, 'ended_by', token, 'ended_verb', verb, 'ended_as', to)
   redis.call('SREM', key('running'), job.id)
   redis.call('HINCRBY', key('tenant', job.tenant), 'jobs', -1)
