@@ -37,28 +37,22 @@ VICTIMS: dict[str, Callable[[LiveService], int]] = {
 BLOWS = ["worker"] * 5 + ["runner"] * 6 + ["scheduler"] * 2 + ["api"] * 2 + ["redis"] * 3 + ["gcs", "raylet"]
 
 
-def strike(live: LiveService, find: Callable[[LiveService], int]) -> int:
-    """Kill the part; what was shown of it may be older than its end, and Ray killed while it starts takes a minute."""
-    killed: list[int] = []
+def strike(live: LiveService, find: Callable[[LiveService], int], number: int = signal.SIGKILL) -> int:
+    """Signal the part; what was shown of it may be older than its end, and Ray killed while it starts takes a minute."""
+    struck: list[int] = []
 
-    def struck() -> bool:
+    def strike_once() -> list[int]:
         try:
             pid = find(live)
-            live.kill(pid)
+            os.kill(pid, number)
+            if number == signal.SIGKILL:
+                until(lambda: not running(pid), 10.0, f"the end of process {pid}")
         except (ProcessLookupError, AssertionError):
-            return False
-        killed.append(pid)
-        return True
+            return []
+        struck.append(pid)
+        return struck
 
-    until(struck, 150, "a part that lives")
-    return killed[0]
-
-
-def stop_a_runner(live: LiveService) -> int:
-    """Stop one for longer than its lease; answers its process, which is to be woken."""
-    pid = live.pid("runners", busy=False)
-    os.kill(pid, signal.SIGSTOP)
-    return pid
+    return until(strike_once, 150, "a part that lives")[0]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +73,7 @@ def test_a_storm_of_kills_loses_no_job_and_no_bit(live: LiveService, kills: int,
         jobs.append(live.submit({**SPEC, "workers": chance.choice(WORKERS)}))
         time.sleep(chance.uniform(*PAUSE_S))  # the storm's own rhythm; nothing is waited for
         if blow == "stop":
-            stopped.append(stop_a_runner(live))
+            stopped.append(strike(live, VICTIMS["runner"], signal.SIGSTOP))
         else:
             strike(live, VICTIMS[blow])
     results = [live.finish(job) for job in jobs]
