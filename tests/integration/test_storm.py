@@ -38,7 +38,7 @@ BLOWS = ["worker"] * 5 + ["runner"] * 6 + ["scheduler"] * 2 + ["api"] * 2 + ["re
 
 
 def strike(live: LiveService, find: Callable[[LiveService], int], number: int = signal.SIGKILL) -> int:
-    """Signal the part; what was shown of it may be older than its end, and Ray killed while it starts takes a minute."""
+    """Signal the part; what is shown of it may be older than its end, and a Ray killed at its start takes a minute."""
     struck: list[int] = []
 
     def strike_once() -> list[int]:
