@@ -80,9 +80,11 @@ class Jobs:
         """
         digest, request = _digests(idempotency)
         size = size or GangSize.of_spec(spec)
-        created, fields = self._store.run(
+        due_ms = None if spec.not_before is None else round(1000 * spec.not_before.timestamp())
+        job_id, at = new_id("job"), now()
+        created, first, *standing = self._store.run(
             "accept",
-            job=new_id("job"),
+            job=job_id,
             tenant=tenant,
             spec=strict_json.encode(spec.model_dump(mode="json")),
             dataset=dataset.id,
@@ -93,7 +95,7 @@ class Jobs:
             after=" ".join(dict.fromkeys(spec.after if after is None else after)) or None,
             work=work,
             fingerprint=fingerprint,
-            due_ms=None if spec.not_before is None else round(1000 * spec.not_before.timestamp()),
+            due_ms=due_ms,
             max_queued=self._limits.queued,
             max_queued_tenant=self._limits.queued_tenant,
             width=size.least,
@@ -102,11 +104,25 @@ class Jobs:
             size_bytes=size.size_bytes,
             tags=strict_json.encode(_tag_words(spec.tags)),
             warnings=strict_json.encode(list(warnings)),
-            at=now(),
+            at=at,
             idempotency=digest,
             request=request,
         )
-        return job_from_fields(fields), created == 1
+        if not isinstance(first, str):
+            return job_from_fields(first), created == 1
+        found = dict(zip(standing[::2], standing[1::2], strict=True))
+        job = Job(
+            id=job_id,
+            tenant=tenant,
+            status=JobStatus.QUEUED,
+            spec=spec,
+            sequence=int(first),
+            created_at=at,
+            warnings=list(warnings),
+            dataset_sha256=dataset.sha256,
+            **_standing({"status": "queued", **found, **({} if due_ms is None else {"due_ms": str(due_ms)})}),
+        )
+        return job, True
 
     def find_idempotent(self, tenant: str, idempotency: Idempotency) -> str | None:
         """The id of the job that this key and request made already, before anything else about it is looked at.
@@ -214,8 +230,6 @@ def job_from_fields(flat: Sequence[str]) -> Job:
     """The Job of a record as Redis gives it: name, value, name, value …"""
     fields = dict(zip(flat[::2], flat[1::2], strict=True))
     checkpoint = fields.get("checkpoint")
-    position = fields.get("queue_position")
-    due_ms = fields.get("due_ms")
     return Job(
         id=fields["id"],
         tenant=fields["tenant"],
@@ -226,10 +240,6 @@ def job_from_fields(flat: Sequence[str]) -> Job:
         started_at=fields.get("started_at"),
         finished_at=fields.get("finished_at"),
         attempt=int(fields["attempt"]),
-        queue_position=None if position is None else int(position),
-        silent_s=int(fields["silent_ms"]) / 1000 if "silent_ms" in fields else None,
-        waits_until=at_ms(int(due_ms)) if due_ms and fields["status"] == "queued" else None,
-        waits_for=fields.get("waits_for", "").split(),
         retried=int(fields.get("retried", 0)),
         ran_s=(int(fields.get("ran_ms", 0)) + int(fields.get("attempt_ms", 0))) / 1000,
         progress=_document(fields, "progress") or {},
@@ -240,7 +250,20 @@ def job_from_fields(flat: Sequence[str]) -> Job:
         error=_document(fields, "error"),
         checkpoint=CheckpointRef(**strict_json.decode(checkpoint)) if checkpoint else None,
         dataset_sha256=fields["dataset_sha256"],
+        **_standing(fields),
     )
+
+
+def _standing(fields: dict[str, str]) -> dict[str, Any]:
+    """Where a job is in line, what it waits for, for how long it has not been heard of."""
+    position, due_ms, silent_ms = map(fields.get, ("queue_position", "due_ms", "silent_ms"))
+    waits = due_ms is not None and fields["status"] == "queued"
+    return {
+        "queue_position": None if position is None else int(position),
+        "waits_until": at_ms(int(due_ms)) if due_ms is not None and waits else None,
+        "waits_for": fields.get("waits_for", "").split(),
+        "silent_s": None if silent_ms is None else int(silent_ms) / 1000,
+    }
 
 
 def _document(fields: dict[str, str], name: str) -> Any:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from service import strict_json
 from service.dataset_records import DatasetRecords
 from service.datasets import Dataset
-from service.errors import DatasetNotFound, FieldError, InvalidSpec
-from service.gang_size import gang_size
+from service.errors import DatasetNotFound, FieldError, InvalidSpec, UnknownDataset
+from service.gang_size import GangSize, gang_size
 from service.history import History
 from service.job_records import Jobs
 from service.jobs import Job
@@ -21,6 +23,20 @@ from service.same_work import digest, work_digest
 from service.spec import JobSpec
 from service.warm_start import as_start, find_start
 from workers import kernels
+
+_REMEMBERED = 256  # requests whose resolution is kept
+
+
+@dataclass(frozen=True)
+class _Resolved:
+    """What a request comes to: all that is queued of it, as long as its data sets are there, which never change."""
+
+    spec: JobSpec
+    dataset: Dataset
+    validation: Dataset | None
+    warnings: Sequence[str]
+    size: GangSize
+    work: str
 
 
 class Submission:
@@ -41,45 +57,58 @@ class Submission:
         self._queue = queue
         self._datasets = datasets
         self._max_job_bytes = max_job_bytes
+        self._resolved = lru_cache(_REMEMBERED)(self._resolve_to_queue)
 
     def submit(self, tenant: str, spec: JobSpec, idempotency_key: str | None = None) -> Job:
         """Queue a job; the same key and spec again give the job that they made.
 
-        Raises: InvalidSpec; UnknownDataset; IdempotencyConflict; StoreUnavailable.
+        Raises: InvalidSpec; UnknownDataset; QueueFull; IdempotencyConflict; StoreUnavailable.
         """
-        idempotency = None if idempotency_key is None else (idempotency_key, request_sha256(spec))
+        request = _Request(tenant, spec, request_sha256(spec))
+        idempotency = None if idempotency_key is None else (idempotency_key, request.sha256)
         if idempotency is not None:
             made = self._jobs.find_idempotent(tenant, idempotency)
             if made is not None:  # its data set may be gone by now: the answer stays the same
                 return self._history.get(tenant, made)
-        dataset, validation, resolution = self._resolve(tenant, spec)
+        try:
+            return self._accept(request, self._resolved(request), idempotency)
+        except UnknownDataset:  # it may have been deleted since the request was remembered, and its name used again
+            return self._accept(request, self._resolve_to_queue(request), idempotency)
+
+    def _accept(self, request: _Request, found: _Resolved, idempotency: tuple[str, str] | None) -> Job:
+        tenant, spec = request.tenant, request.spec
         return self._jobs.accept(
             tenant,
-            resolution.spec,
-            dataset,
-            resolution.warnings,
+            found.spec,
+            found.dataset,
+            [*found.warnings, *self._waits_for_slots(spec)],
             idempotency,
-            gang_size(resolution),
-            validation,
+            found.size,
+            found.validation,
             after=[job_id for job_id in spec.after if not self._history.succeeded_long_ago(tenant, job_id)],
-            work=work_digest(resolution.spec, dataset, validation),
+            work=found.work,
             fingerprint=digest(kernels.fingerprint()) if spec.reuse else None,
         )[0]
+
+    def _resolve_to_queue(self, request: _Request) -> _Resolved:
+        dataset, validation, found = self._resolve(request.tenant, request.spec)
+        work = work_digest(found.spec, dataset, validation)
+        return _Resolved(found.spec, dataset, validation, found.warnings, gang_size(found), work)
 
     def resolve(self, tenant: str, spec: JobSpec) -> Resolution:
         """Say what a job of this spec would be, every auto resolved; nothing is queued.
 
         Raises: InvalidSpec; UnknownDataset.
         """
-        return self._resolve(tenant, spec)[2]
+        found = self._resolve(tenant, spec)[2]
+        return replace(found, warnings=[*found.warnings, *self._waits_for_slots(spec)])
 
     def _resolve(self, tenant: str, spec: JobSpec) -> tuple[Dataset, Dataset | None, Resolution]:
         dataset, other = self._find(tenant, spec.dataset, "/dataset"), spec.data.validation_dataset
         validation = None if other is None else self._find(tenant, other, VALIDATION_POINTER)
         resolution = resolve(spec, dataset, validation, as_start(find_start(self._models, tenant, spec)))
         self._check_size(resolution)
-        warnings = [*resolution.warnings, *self._waits_for_slots(spec)]
-        return dataset, validation, replace(resolution, warnings=warnings)
+        return dataset, validation, resolution
 
     def _find(self, tenant: str, id_or_name: str, pointer: str) -> Dataset:
         try:
@@ -103,6 +132,22 @@ class Submission:
             hidden = resolution.spec.model_dump(mode="json")["network"]["hidden"]
             error = FieldError("/network/hidden", hidden, what, f"at most {allowed} bytes (DELTAQ_MAX_JOB_BYTES)")
             raise InvalidSpec(f"network.hidden: {what}; allowed are {allowed} (DELTAQ_MAX_JOB_BYTES)", errors=[error])
+
+
+@dataclass(frozen=True)
+class _Request:
+    """A spec as one tenant sent it; equal ones come to the same, but where a model may be gone by then."""
+
+    tenant: str
+    spec: JobSpec
+    sha256: str
+
+    def __hash__(self) -> int:
+        return hash((self.tenant, self.sha256))
+
+    def __eq__(self, other: object) -> bool:
+        same = isinstance(other, _Request) and (self.tenant, self.sha256) == (other.tenant, other.sha256)
+        return same and self.spec.warm_start is None
 
 
 def request_sha256(spec: JobSpec) -> str:

@@ -8,7 +8,7 @@
 -- has succeeded with the same work answers for the job: it is created succeeded, with that one's model)
 -- max_queued, max_queued_tenant: jobs, of all tenants and of this one, or none
 -- idempotency, request: digest of the tenant's key and of the request; both or neither
--- Answers {created 0|1, fields}.
+-- Answers {1, sequence, name and value of how it stands …}; {created 0|1, fields} where it has not just been queued.
 
 local remembered = arg.idempotency and key('idempotency', arg.tenant, arg.idempotency)
 if remembered then
@@ -21,7 +21,6 @@ end
 local function take_over(job, source)
   local known = redis.call('HMGET', key('job', source), 'result', 'metrics', 'model', 'progress')
   local result = string.sub(known[1], 1, -2) .. ',"reused_from":"' .. source .. '"}'
-  job.status = 'queued'
   move(job, 'succeeded', arg.at)
   redis.call('HSET', job.key, 'result', result, 'model', known[3])
   if known[2] then redis.call('HSET', job.key, 'metrics', known[2]) end
@@ -59,7 +58,7 @@ if dead then return refuse('dead_parent', dead[1], dead[2] or '', dead[3]) end
 sequence = redis.call('INCR', key('sequence'))
 local job = {id = arg.job, key = key('job', arg.job), tenant = arg.tenant, sequence = sequence,
              priority = arg.priority, width = arg.width, dataset = arg.dataset, validation = arg.validation or '',
-             due_ms = arg.due_ms or ''}
+             due_ms = arg.due_ms or '', status = 'queued'}
 redis.call('HSET', job.key, 'id', arg.job, 'tenant', arg.tenant, 'status', 'queued', 'sequence', sequence,
            'attempt', 0, 'spec', arg.spec, 'dataset', arg.dataset, 'dataset_sha256', arg.sha256,
            'priority', arg.priority, 'width', arg.width, 'max_slots', arg.max_slots, 'retries', arg.retries,
@@ -83,4 +82,5 @@ else
   enqueue(job)
 end
 emit_status(job)
-return ok(1, job_fields(arg.job))
+if source then return ok(1, job_fields(arg.job)) end
+return ok(1, whole(sequence), unpack(standing(job)))

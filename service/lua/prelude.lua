@@ -155,24 +155,21 @@ local function queue_position(job)
   return before
 end
 
--- The record of a job as {name, value, …}, with its place in the queue where it waits for slots, or with the jobs
--- that it waits for.
+-- How a job stands now, as {name, value} or {}: its place in line for slots, or the jobs that it waits for; while it
+-- runs, for how long it has not been heard of.
+local function standing(job)
+  if job.status == 'running' and job.heard_ms ~= '' then return {'silent_ms', whole(now_ms() - job.heard_ms)} end
+  if job.status ~= 'queued' then return {} end
+  local waits_for = redis.call('SMEMBERS', key('job', job.id, 'parents'))
+  if #waits_for > 0 then return {'waits_for', table.concat(waits_for, ' ')} end
+  if not redis.call('ZSCORE', key('queue', job.tenant, job.width), job.id) then return {} end
+  return {'queue_position', whole(queue_position(job))}
+end
+
+-- The record of a job as {name, value, …}, with how it stands.
 local function job_fields(id)
   local fields = redis.call('HGETALL', key('job', id))
-  local job = find_job(id)
-  if job.status == 'queued' then
-    local waits_for = redis.call('SMEMBERS', key('job', id, 'parents'))
-    if #waits_for > 0 then
-      fields[#fields + 1] = 'waits_for'
-      fields[#fields + 1] = table.concat(waits_for, ' ')
-    elseif redis.call('ZSCORE', key('queue', job.tenant, job.width), id) then
-      fields[#fields + 1] = 'queue_position'
-      fields[#fields + 1] = whole(queue_position(job))
-    end
-  elseif job.status == 'running' and job.heard_ms ~= '' then
-    fields[#fields + 1] = 'silent_ms'
-    fields[#fields + 1] = whole(now_ms() - job.heard_ms)
-  end
+  for _, word in ipairs(standing(find_job(id))) do fields[#fields + 1] = word end
   return fields
 end
 

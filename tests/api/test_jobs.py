@@ -34,6 +34,7 @@ def test_a_job_is_accepted_and_says_where_it_is(client: httpx.Client, points: Da
         "fraction": 0.0,
         "samples_per_s": None,
         "eta_s": None,
+        "age_s": None,
     }
     assert client.get(answer.headers["location"]).json() == job
     assert client.get(job["links"]["dataset"]).json()["id"] == points.id
