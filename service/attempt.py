@@ -27,6 +27,7 @@ from service.errors import (
 from service.folds import Stage, next_stage
 from service.gradient_checking import said, verify_gradient
 from service.job_inputs import JobInputs, read_inputs
+from service.jobs import CheckpointRef
 from service.models import OptimizerState, save_model
 from service.preparation import PreparedData, prepare
 from service.requests import Requests
@@ -65,7 +66,8 @@ class Attempt:
         self.gradient_check: dict[str, Any] | None = None
         self._warned: set[str] = set()
         settings = equipment.settings
-        self.beat = Beat(self.queue, self.lease, settings.beat_s, self._progress)
+        keep_every = settings.keep_checkpoint_every
+        self.beat = Beat(self.queue, self.lease, settings.beat_s, self._progress, keep_every=keep_every)
         self.checkpoints = Checkpointing(
             self.artifacts,
             self.beat,
@@ -194,17 +196,22 @@ class Attempt:
             self.requests.done(wanted)
 
     def _saved(self) -> Checkpoint | None:
-        """The newest checkpoint; where it cannot be continued to the same bits, the job begins again."""
-        try:
-            saved = self.checkpoints.read()
-        except CheckpointLost as lost:
-            reason = f"{lost}; training begins again."
-            self.beat.insist(lambda: self.queue.begin_again(self.lease, reason))
-            self.checkpoints.forget()
-            return None
-        if saved is not None and self.checkpoints.newest is not None:
-            self.beat.add_line("info", f"Going on from step {self.checkpoints.newest.step}.")
-        return saved
+        """The newest checkpoint that can be continued to the same bits; without one, the job begins again."""
+        while (newest := self.checkpoints.newest) is not None:
+            try:
+                saved = self.checkpoints.read(newest)
+            except CheckpointLost as lost:
+                self._fall_back(newest, str(lost))
+            else:
+                self.beat.add_line("info", f"Going on from step {newest.step}.")
+                return saved
+        return None
+
+    def _fall_back(self, newest: CheckpointRef, why: str) -> None:
+        reason = f"{why}; training begins again, from an older one where one is kept."
+        older = self.beat.insist(lambda: self.queue.begin_again(self.lease, newest, reason))
+        self.checkpoints.forget()
+        self.checkpoints.newest = older
 
     # What is asked of it, between two pieces of work
 

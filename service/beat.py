@@ -40,6 +40,7 @@ class Beat:
         interval_s: float,
         progress: Callable[[], dict[str, Any] | None],
         *,
+        keep_every: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.requested: Requested | None = None
@@ -50,6 +51,7 @@ class Beat:
         self._lease = lease
         self._interval_s = interval_s
         self._progress = progress
+        self._keep_every = keep_every  # of the checkpoints each so manieth stays on record
         self._clock = clock
         self._began = clock()
         self._phase, self._phase_began, self._phase_limit_s = "start", self._began, math.inf
@@ -184,7 +186,7 @@ class Beat:
                 self._rows.popleft()
 
     def _record_checkpoint(self, checkpoint: CheckpointRef) -> None:
-        before = self._queue.record_checkpoint(self._lease, checkpoint)
+        before = self._queue.record_checkpoint(self._lease, checkpoint, keep_every=self._keep_every)
         if before is not None:
             self.superseded.append(before)
         self._recording = None

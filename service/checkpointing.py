@@ -59,16 +59,14 @@ class Checkpointing:
         """Whether the last one is old enough."""
         return time.monotonic() - self._since >= self._every_s
 
-    def read(self) -> Checkpoint | None:
-        """The newest checkpoint, if there is one.
+    def read(self, reference: CheckpointRef) -> Checkpoint:
+        """Read a checkpoint.
 
         Raises: CheckpointLost, also when other kernels wrote it: the bits would belong to neither.
         """
-        if self.newest is None:
-            return None
-        if self.newest.fingerprint != self._fingerprint:
+        if reference.fingerprint != self._fingerprint:
             raise CheckpointLost("The checkpoint was written with other numeric kernels than this worker's")
-        return read_checkpoint(self.newest, self._artifacts)
+        return read_checkpoint(reference, self._artifacts)
 
     def begin(self) -> None:
         """Training begins now: the next one is due a while from here."""

@@ -45,10 +45,11 @@ class Leftovers:
         return swept
 
     def _checkpoint_named(self, parts: list[str]) -> bool:
-        """`checkpoints/<job>/<token>-….safetensors`: the job's newest, or of the lease that writes now."""
+        """`checkpoints/<job>/<token>-….safetensors`: the newest, one that is kept, or of the lease that writes."""
         checkpoint, token = self._fields("job", parts[1], "checkpoint", "token")
-        newest = strict_json.decode(checkpoint)["path"] if checkpoint else None
-        return "/".join(parts) == newest or bool(token and parts[2].startswith(token))
+        kept = self._store.command("LRANGE", key("job", parts[1], "checkpoints"), 0, -1)
+        named = {strict_json.decode(text)["path"] for text in (checkpoint, *kept) if text}
+        return "/".join(parts) in named or bool(token and parts[2].startswith(token))
 
     def _model_named(self, parts: list[str]) -> bool:
         """`models/<job>/<token>.safetensors`: a model's, or of the lease that writes now."""

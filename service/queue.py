@@ -236,20 +236,24 @@ class Queue:
         """Record the metrics of one epoch; False: they were there already. Raises: as `record_epochs`."""
         return self.record_epochs(lease, [row]) == 1
 
-    def record_checkpoint(self, lease: Lease, checkpoint: CheckpointRef) -> CheckpointRef | None:
-        """Make a checkpoint the job's own; returns the one before it, whose file may go now.
+    def record_checkpoint(
+        self, lease: Lease, checkpoint: CheckpointRef, *, keep_every: int = 0
+    ) -> CheckpointRef | None:
+        """Make a checkpoint the job's newest; returns the one before it, whose file may go now, if that may.
 
-        Raises: LeaseLost.
+        Each `keep_every`th stays on record (0: none does). Raises: LeaseLost.
         """
         text = strict_json.encode(asdict(checkpoint))
-        return _checkpoint(self._held("record_checkpoint", lease, checkpoint=text)[0])
+        return _checkpoint(self._held("record_checkpoint", lease, checkpoint=text, keep=keep_every or None)[0])
 
-    def begin_again(self, lease: Lease, reason: str) -> CheckpointRef | None:
-        """Forget checkpoint, metrics and progress, because they cannot be continued to the same bits; logs why.
+    def begin_again(self, lease: Lease, lost: CheckpointRef, reason: str) -> CheckpointRef | None:
+        """Forget the newest checkpoint, because it cannot be continued to the same bits; logs why.
 
-        Returns the checkpoint that it had, whose file may go now. Raises: LeaseLost.
+        Returns an older one that has been kept, which is the newest now; without one, metrics and progress are
+        forgotten too. Raises: LeaseLost.
         """
-        return _checkpoint(self._held("begin_again", lease, line=_log_line("warning", reason))[0])
+        text = strict_json.encode(asdict(lost))
+        return _checkpoint(self._held("begin_again", lease, lost=text, line=_log_line("warning", reason))[0])
 
     def log(self, lease: Lease, level: Level, message: str) -> None:
         """Write one line into the job's log; a warning stands in the job's `warnings` too. Raises: LeaseLost."""

@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     pool_idle_s: float = Field(default=60.0, ge=0)  # after so long of no use, a worker beyond pool_min is ended
     max_growth_bytes: int = Field(default=1 << 28, gt=0)  # of an idle process of the pool since its start
     checkpoint_s: float = Field(default=5.0, ge=0)
+    keep_checkpoint_every: int = Field(default=0, ge=0)  # beside the newest one; 0: none
     beat_s: float = Field(default=0.25, gt=0)
     lease_s: float = Field(default=10.0, gt=0)
     load_limit_s: float = Field(default=1800.0, gt=0)  # after so long in one phase a runner is taken to be stuck

@@ -30,6 +30,7 @@ Key schema (each part that varies has its `%` and `:` escaped, so that no name c
     deltaq:ended                             zset of ended jobs by their end, in ms since 1970
     deltaq:work:{tenant}:{digest}:{kernels}  the job that has succeeded at this work, with these kernels
     deltaq:model-files                       hash: path of a model's file -> model
+    deltaq:job:{id}:checkpoints              list: those that are kept beside the newest, oldest first
     deltaq:job:{id}:parents                  set of the jobs that it waits for
     deltaq:job:{id}:dependants               set of the jobs that wait for it, or did
     deltaq:events:{tenant}                   stream: job, type, data; the events of all jobs, trimmed

@@ -11,5 +11,6 @@ redis.call('ZREM', key('jobs', job.tenant), job.id)
 redis.call('ZREM', key('jobs-by-status', job.tenant, job.status), job.id)
 for _, tag in ipairs(cjson.decode(job.tags)) do redis.call('ZREM', key('jobs-by-tag', job.tenant, tag), job.id) end
 redis.call('ZREM', key('ended'), job.id)
-redis.call('UNLINK', job.key, key('job', job.id, 'metrics'), key('job', job.id, 'events'), key('job', job.id, 'logs'))
+redis.call('UNLINK', job.key, key('job', job.id, 'metrics'), key('job', job.id, 'events'), key('job', job.id, 'logs'),
+           key('job', job.id, 'checkpoints'))
 return ok(1)

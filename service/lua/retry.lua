@@ -24,7 +24,7 @@ redis.call('HDEL', job.key, 'retried', 'deaths', 'furthest', 'ran_ms', 'attempt_
 job.due_ms = ''
 if arg.from == 'start' then
   redis.call('HDEL', job.key, 'checkpoint', 'checkpoint_before', 'metrics', 'progress')
-  redis.call('DEL', key('job', job.id, 'metrics'))
+  redis.call('DEL', key('job', job.id, 'metrics'), key('job', job.id, 'checkpoints'))
 end
 move(job, 'queued', arg.at)
 emit_status(job)

@@ -16,5 +16,6 @@ redis.call('HSET', job.key, 'result', arg.result, 'model', arg.model)
 local work = redis.call('HGET', job.key, 'work')
 if work then redis.call('SET', key('work', job.tenant, work, arg.fingerprint), job.id) end
 redis.call('HDEL', job.key, 'checkpoint', 'checkpoint_before')
+redis.call('DEL', key('job', job.id, 'checkpoints'))
 leave_running(job, 'succeeded', arg.token, 'succeed', arg.at)
 return ok()

@@ -65,7 +65,7 @@ def assert_refused(queue: Queue, lease: Lease) -> None:
         lambda: queue.beat(lease, {"step": -1}),
         lambda: queue.record_epoch(lease, {"epoch": EPOCHS + 1}),
         lambda: queue.record_checkpoint(lease, CheckpointRef("late", "0" * 64, 1, {})),
-        lambda: queue.begin_again(lease, "late"),
+        lambda: queue.begin_again(lease, CheckpointRef("late", "0" * 64, 1, {}), "late"),
         lambda: queue.log(lease, "info", "late"),
         lambda: queue.fail(lease, Diverged("late")),
         lambda: queue.release(lease, "late"),

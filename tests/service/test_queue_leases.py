@@ -23,7 +23,7 @@ HOLDERS_VERBS: dict[str, Callable[[Any, Lease], object]] = {
     "beat": lambda rooms, lease: rooms.queue.beat(lease, {"step": 9}),
     "record_epoch": lambda rooms, lease: rooms.queue.record_epoch(lease, {"epoch": 1}),
     "record_checkpoint": lambda rooms, lease: rooms.queue.record_checkpoint(lease, CHECKPOINT),
-    "begin_again": lambda rooms, lease: rooms.queue.begin_again(lease, "another processor"),
+    "begin_again": lambda rooms, lease: rooms.queue.begin_again(lease, CHECKPOINT, "another processor"),
     "log": lambda rooms, lease: rooms.queue.log(lease, "info", "late words"),
     "succeed": lambda rooms, lease: rooms.succeed(lease),
     "fail": lambda rooms, lease: rooms.queue.fail(lease, Diverged("no")),
@@ -135,12 +135,28 @@ def test_beginning_again_forgets_what_was_reached_and_says_why(rooms: Rooms) -> 
     rooms.queue.record_epoch(lease, {"epoch": 1})
     rooms.queue.record_checkpoint(lease, CHECKPOINT)
     rooms.queue.beat(lease, {"step": 1})
-    assert rooms.queue.begin_again(lease, "no node has its fingerprint") == CHECKPOINT
+    for _ in range(2):
+        assert rooms.queue.begin_again(lease, CHECKPOINT, "no node has its fingerprint") is None
     job = rooms.job(lease.job_id)
     assert (job.checkpoint, job.metrics, job.progress) == (None, None, {})
     assert rooms.queue.record_epoch(lease, {"epoch": 1})
     line = rooms.jobs.logs(rooms.tenant, lease.job_id).items[-1]
     assert (line["level"], line["message"]) == ("warning", "no node has its fingerprint")
+
+
+def test_each_nth_checkpoint_is_kept_to_fall_back_on(rooms: Rooms) -> None:
+    lease = rooms.start()
+    rooms.queue.record_epoch(lease, {"epoch": 1})
+    made = [replace(CHECKPOINT, step=step) for step in range(1, 8)]
+    off = [rooms.queue.record_checkpoint(lease, one, keep_every=3) for one in made]
+    assert off == [None, made[0], made[1], None, made[3], made[4], None]
+    assert rooms.queue.record_checkpoint(lease, made[6], keep_every=3) is None  # the same again
+    for lost, older in ((made[6], made[5]), (made[6], made[5]), (made[5], made[2])):
+        assert rooms.queue.begin_again(lease, lost, "torn") == older
+        assert rooms.job(lease.job_id).checkpoint == older
+    assert len(rooms.jobs.metrics(rooms.tenant, lease.job_id).items) == 1
+    assert rooms.queue.begin_again(lease, made[2], "torn") is None
+    assert rooms.jobs.metrics(rooms.tenant, lease.job_id).items == []
 
 
 def test_success_makes_the_model_in_the_same_step(rooms: Rooms) -> None:

@@ -65,7 +65,7 @@ def test_in_a_full_redis_jobs_go_on_and_end(rooms: Rooms, limit: Callable[[int],
     rooms.datasets.record_prepared(rooms.dataset.id, "split 0", {"path": "a"})
     assert rooms.datasets.forget_prepared(rooms.dataset.id, "split 0", {"path": "a"})
     rooms.queue.publish_cluster(1, {"nodes": []})
-    rooms.queue.begin_again(lease, "its checkpoint is gone")
+    rooms.queue.begin_again(lease, CheckpointRef("gone", "0" * 64, 1, {}), "its checkpoint is gone")
     rooms.succeed(lease)
     assert rooms.queue.release(rooms.claim().lease, "drained") is JobStatus.QUEUED
     rooms.queue.expire(rooms.claim().lease, 1, beat=0, reason="no sign of life")
