@@ -163,6 +163,10 @@ class LiveService:
     def _store(self) -> Store:
         return Store(self.description["redis_url"])
 
+    def redis(self, *words: str) -> Any:
+        """The answer of its Redis to a command."""
+        return self._store.command(*words)
+
     def record(self, job_id: str) -> Job:
         """The job as Redis has it, as soon as Redis answers: it may just be starting again."""
         return until(lambda: self._asked(lambda: self.queue.job(job_id)), 30.0, "an answer of Redis")

@@ -50,7 +50,7 @@ def typed(line: list[str], text: str, folder: Path, live: LiveService) -> str:
             ["/epoch", "weights_sha256", '"class":"small"', '"class":"large"', "\n204\n", '"status":"ready"'],
             ["flowers.npz", "flowers.safetensors", "flowers.onnx", "card.json", "evaluation.json", "step.json"],
         ),
-        ("docs/lifecycle.md", ["['job-", "succeeded"], ["events.txt"]),
+        ("docs/lifecycle.md", ["succeeded"], ["events.txt"]),
     ],
 )
 def test_the_shell_that_a_page_shows_runs(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from service.queue import DEATHS
@@ -136,6 +138,32 @@ def test_a_job_that_kills_its_runners_ends_and_so_do_those_that_wait_for_it(bris
     assert answer.status_code == 422
     assert answer.json()["errors"][0]["pointer"] == "/after/0"
     assert weights(brisk.finish(brisk.submit(TINY)))  # and everybody else goes on
+
+
+def test_two_schedulers_at_once_do_no_harm(brisk: LiveService) -> None:
+    undisturbed = brisk.finish(brisk.submit(DIGITS))
+    first = psutil.Process(brisk.part("-m service scheduler"))
+    second = subprocess.Popen(first.cmdline(), env=first.environ(), stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT)
+    try:
+        jobs = [brisk.submit(DIGITS) for _ in range(6)]
+        brisk.reach(jobs[0], 5)
+        before = leader_epoch(brisk)
+        first.suspend()  # the other one leads after a while
+        until(lambda: leader_epoch(brisk) > before, 30, "another leader")
+        brisk.finish(jobs[1])
+        first.resume()
+        jobs += [brisk.submit(DIGITS) for _ in range(6)]
+        ended = [brisk.finish(job_id) for job_id in jobs]
+    finally:
+        second.terminate()
+        second.wait(30)
+    assert {job["attempt"] for job in ended} == {1}
+    assert {weights(job) for job in ended} == {weights(undisturbed)}
+    assert weights(brisk.finish(brisk.submit(DIGITS))) == weights(undisturbed)  # the first one leads again
+
+
+def leader_epoch(service: LiveService) -> int:
+    return int(service.redis("HGET", "deltaq:leader", "epoch"))
 
 
 @pytest.mark.parametrize("rounds", [2, pytest.param(20, marks=[pytest.mark.chaos, pytest.mark.timeout(900)])])

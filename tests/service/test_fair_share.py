@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import secrets
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -57,6 +58,26 @@ def test_with_fewer_slots_than_tenants_they_take_turns(rooms: TenantsOfOneDatase
         rooms.succeed(lease)
         running.append(rooms.claim_tenant(free_slots=1))
     assert served == {"ada": 10, "ben": 10, "cleo": 10}
+
+
+def test_shares_of_running_workers_are_fair_whoever_has_sent_how_much(rooms: TenantsOfOneDataset) -> None:
+    """Ten times as many jobs, of three widths, ended in any order: the workers are shared to within a tenth."""
+    chance, slots = random.Random(3), 12
+    for tenant, count in (("ada", 600), ("ben", 60), ("cleo", 60)):
+        for number in range(count):
+            rooms.accept(tenant, workers={"min": 1 + number % 2}, shards=2)
+    running: list[tuple[str, int, Lease]] = []
+    shares: Counter[str] = Counter()
+    for look in range(80):
+        while (claimed := rooms.try_claim(slots - sum(width for _, width, _ in running))) is not None:
+            running.append((claimed.job.tenant, claimed.job.spec.workers.min, claimed.lease))
+        if look >= 10:  # all are well under way
+            for tenant, width, _ in running:
+                shares[tenant] += width
+        *_, lease = running.pop(chance.randrange(len(running)))
+        rooms.succeed(lease)
+    fair = sum(shares.values()) / 3
+    assert all(0.9 * fair <= share <= 1.1 * fair for share in shares.values()), shares
 
 
 def test_priority_goes_before_fair_shares_and_the_position_says_so(rooms: TenantsOfOneDataset) -> None:
