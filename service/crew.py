@@ -7,6 +7,7 @@ what an actor serves only as far as not to end one that serves.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -27,6 +28,7 @@ from workers.transport.connecting import connect
 log = structlog.get_logger()
 
 RUNNER_CALLS = 8  # at once: its job, and what it is asked meanwhile
+NODES_S = 0.25  # how often Ray is asked for them
 NODE_DIGITS = 12  # of a node's id, in the names of its actors
 
 
@@ -44,6 +46,7 @@ class Crew:
         self._prefix = f"deltaq-{metadata.version('deltaq')}-"
         self._backoffs: dict[str, Backoff] = {}
         self._looked = time.monotonic()
+        self._asked_nodes = -math.inf
         self.nodes: list[dict[str, Any]] = []
         self.workers: dict[str, Member] = {}
         self.runners: dict[str, Member] = {}
@@ -58,7 +61,9 @@ class Crew:
         return pool_size.limited(sum(self._slots.values()), self._settings.pool_max)
 
     def stands(self, node: str) -> bool:
-        """Whether this node is there."""
+        """Whether this node is there, now."""
+        self._asked_nodes = -math.inf
+        self._look_at_nodes()
         return node in self._slots
 
     @property
@@ -115,6 +120,9 @@ class Crew:
         self._looked = now
 
     def _look_at_nodes(self) -> None:
+        if time.monotonic() - self._asked_nodes < NODES_S:
+            return
+        self._asked_nodes = time.monotonic()
         self.nodes = actors.nodes()
         self._slots = {node["id"]: node["slots"] for node in self.nodes if node["alive"]}
         here = {node[:NODE_DIGITS] for node in self._slots}

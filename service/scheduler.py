@@ -36,6 +36,7 @@ log = structlog.get_logger()
 
 NAMESPACE = "deltaq"
 LEAD_S = 3.0  # how long a leader's beat must stand still before another may lead
+LEAD_BEAT_S = 0.5  # how often a leader says that it leads; its epoch is compared with each step anyway
 TICK_S = 0.5  # how long to sleep when nothing wakes the loop: deaths of idle actors are noticed in this time
 SOON_S = 0.05  # the same while a job is giving up slots, which wakes nobody
 INNOCENT_S = 15.0  # after Redis was away, a runner's death says nothing about its job
@@ -63,6 +64,7 @@ class Scheduler:
         self._redis_away = -math.inf  # when Redis was last seen not to answer, on the monotonic clock
         self._due_s = TICK_S  # until the time of the next job that waits for its time
         self._epoch: int | None = None
+        self._led = -math.inf  # when it last said so, on the monotonic clock
         self.pool: Pool | None = None
         self._published = 0.0
 
@@ -78,7 +80,7 @@ class Scheduler:
             raise
 
     def _look(self) -> None:
-        epoch = self._queue.lead(self._token, LEAD_S)
+        epoch = self._lead()
         if epoch is None:
             self._epoch = self.pool = None
             time.sleep(TICK_S / 2)
@@ -91,12 +93,19 @@ class Scheduler:
         except LeaseLost as lost:
             log.warning("no longer leading", detail=lost.detail)
             self._epoch = self.pool = None
+            self._led = -math.inf
             return
         self.waiting = True
         try:
             self._queue.wait_for_work(SOON_S if self.pool.returning else min(TICK_S, self._due_s))
         finally:
             self.waiting = False
+
+    def _lead(self) -> int | None:
+        if self._epoch is None or time.monotonic() - self._led >= LEAD_BEAT_S:
+            self._led = time.monotonic()
+            return self._queue.lead(self._token, LEAD_S)
+        return self._epoch
 
     def stop(self) -> None:
         """Have running jobs go back into the queue with a checkpoint, and give up the lead."""
