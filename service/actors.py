@@ -62,9 +62,12 @@ def answered(calls: Iterable[Any], wait_s: float = 0.0, *, wait_for_all: bool = 
 
 
 def reason_of(death: RayError) -> str:
-    """Why an actor died, in one line: of a traceback, the last."""
+    """Why an actor died, in one line: what Ray knows of its process, without advice; of a traceback, the last."""
     lines = [line.strip() for line in str(death).splitlines() if line.strip()]
-    return lines[-1] if any(line.startswith("File ") for line in lines) else lines[0]
+    if any(line.startswith("File ") for line in lines):
+        return lines[-1]
+    known = next((line for line in lines if line.startswith("The actor is dead because")), lines[0])
+    return known.partition(" Some common causes")[0]
 
 
 def retire(names_start: str, but: str, epoch: int, timeout_s: float) -> list[str]:

@@ -224,7 +224,8 @@ class Pool:
         runner = self.serving().get(member.lease)
         if runner is None:  # it is the runner itself
             if self._crew.stands(member.node) and NODE_DIED not in reason:
-                self.deaths[member.lease] = reason
+                words = member.place.last_words() if member.place else ""
+                self.deaths[member.lease] = f"{reason} Its last words: {words}" if words else reason
             for name in self._bound(member):
                 self.workers[name].dismiss(member.lease)
             self._free(member)

@@ -71,13 +71,19 @@ class RunningJob:
 class Queue:
     """The way of jobs through running, for whoever holds the lead or a lease.
 
-    `max_running` bounds the running jobs of each tenant.
+    `max_running` bounds the running jobs of each tenant, `max_deaths` the runners that a job may end without progress.
     """
 
     def __init__(
-        self, store: Store, *, max_running: int | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        store: Store,
+        *,
+        max_running: int | None = None,
+        max_deaths: int = DEATHS,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
+        self._max_deaths = max_deaths
         self._max_running = max_running
         self._clock = clock
         self._other_leader: LeaseWatch | None = None
@@ -171,12 +177,12 @@ class Queue:
         """Take a job off running whose runner is gone; its flags decide where to, as for `release`.
 
         `beat` is the count that was watched standing still (None: the runner is known to be dead). Where the job
-        itself is `suspect` of it, it fails once that has happened DEATHS times without progress.
+        itself is `suspect` of it, it fails once that has happened `max_deaths` times without progress.
         Returns the job's new status; None when the lease was renewed or ended meanwhile, and nothing is to be done.
         Raises: LeaseLost when the epoch is over.
         """
         error = Poisonous(
-            f"its runner ended {DEATHS} times without progress; the last time: {reason}", hint=POISON_HINT
+            f"its runner ended {self._max_deaths} times without progress; the last time: {reason}", hint=POISON_HINT
         )
         found = self._end(
             "expire",
@@ -185,7 +191,7 @@ class Queue:
             beat=beat,
             line=_log_line("warning", reason),
             error=_error(error) if suspect else None,
-            deaths=DEATHS,
+            deaths=self._max_deaths,
         )
         return JobStatus(found[0]) if found else None
 

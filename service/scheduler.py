@@ -219,7 +219,9 @@ def run(settings: Settings) -> None:
     """Schedule until SIGTERM, then drain."""
     stopping = threading.Event()
     connect_ray(settings)
-    scheduler = Scheduler(settings, Queue(Store(settings.redis_url or ""), max_running=settings.max_running_tenant))
+    store = Store(settings.redis_url or "")
+    queue = Queue(store, max_running=settings.max_running_tenant, max_deaths=settings.max_deaths)
+    scheduler = Scheduler(settings, queue)
 
     def stop(number: int, frame: FrameType | None) -> None:
         stopping.set()

@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     max_queued: int | None = Field(default=200_000, ge=1)  # jobs of all tenants; beyond it none is accepted
     max_queued_tenant: int | None = Field(default=None, ge=1)  # of each tenant
     max_running_tenant: int | None = Field(default=None, ge=1)  # jobs of each tenant that run at a time
+    max_deaths: int = Field(default=3, ge=1)  # of a job's runners, without progress, until it is taken for the cause
     reserve_s: float = Field(default=30.0, ge=0)  # a job that waits so long for slots has them held for it
     preempt_s: float = Field(default=1.0, ge=0)  # a job that waits so long may take the slots of lower priorities
     retention_s: float = Field(default=30 * 86400.0, gt=0)  # after a job's end its record goes to the artifact store

@@ -125,10 +125,14 @@ def test_a_job_that_kills_its_runners_ends_and_so_do_those_that_wait_for_it(bris
     lease = None
     for _ in range(DEATHS):
         lease = brisk.lease(first, after=lease)
-        brisk.kill(brisk.pid_of(first))
+        pid = brisk.pid_of(first)
+        os.kill(pid, signal.SIGSEGV)  # so that it can say what it dies of
+        until(partial(ended, pid), 10, "its death")
     error = brisk.finish(first, "failed")["error"]
     assert error["title"] == "Poisonous"
     assert "3 times without progress" in error["detail"]
+    assert "its worker process has died" in error["detail"]
+    assert "Segmentation fault" in error["detail"]
     began = time.monotonic()
     for job_id in (second, third):
         job = brisk.finish(job_id, "cancelled")
