@@ -112,8 +112,9 @@ def test_workers_on_two_hosts_change_no_bit(cluster: Cluster, undisturbed: dict[
 def test_a_worker_of_another_host_keeps_nothing_of_a_dead_runners_job(cluster: Cluster) -> None:
     job_id = begun(cluster, 3)
     other = other_host(cluster, job_id)
-    held = {block for pid in other.pids() for block in blocks_of(pid)}
-    assert held, "its leader has the weights"
+    held = until(
+        lambda: {block for pid in other.pids() for block in blocks_of(pid)}, 30.0, "its leader has the weights"
+    )
     runner = cluster.live.pid("runners")
     os.kill(runner, signal.SIGSTOP)
     assert cluster.live.call("POST", f"/v1/jobs/{job_id}/cancel").status_code == 202
