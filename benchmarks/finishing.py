@@ -21,8 +21,12 @@ from benchmarks.tiny import SPEC, running_redis
 CONNECTIONS = 8
 WARM_JOBS = 10
 LOOK_S = 0.02
-GOALS = {"RQ, a process for each job": 3.0}
-PEERS = {"RQ, a process for each job": "rq.worker.Worker", "RQ, jobs in its workers": "rq.worker.SimpleWorker"}
+GOALS = {"RQ as it comes, a process for each job": 3.0}
+PEERS = {
+    "RQ as it comes, a process for each job": ("rq.worker.Worker", "plain"),
+    "RQ, with NumPy and the rows loaded before it forks": ("rq.worker.Worker", "loaded"),
+    "RQ, without a process for each job": ("rq.worker.SimpleWorker", "loaded"),
+}
 
 
 class Served:
@@ -68,7 +72,7 @@ class Peer(NamedTuple):
 def peer(name: str, folder: Path, python: str) -> Iterator[Peer]:
     """On a Redis of its own. Raises: Absent."""
     with running_redis(folder) as url:
-        side = Side([python, "-m", "benchmarks.peers.rq_jobs", url, PEERS[name]], ONE_THREAD)
+        side = Side([python, "-m", "benchmarks.peers.rq_jobs", url, *PEERS[name]], ONE_THREAD)
         yield Peer(name, side)
         side.close()
 

@@ -32,9 +32,9 @@ def show(options: argparse.Namespace, folder: Path) -> None:
         f"Jobs finished: the same spec, one epoch, {options.jobs} jobs a turn, {options.rounds} rounds. RQ's jobs are"
     )
     print(
-        "the same training as a function of plain NumPy, which its workers have imported, with the rows; deltaq's are"
+        "the same training as a function of plain NumPy; deltaq's are posted over HTTP, and leave metrics, events and"
     )
-    print("posted over HTTP, and leave metrics, events and a model.\n")
+    print("a model.\n")
     print(finishing.compared(folder / "finishing", options.peer_python, options.jobs, options.rounds), "\n", flush=True)
     print(
         f"A claim by the number of queued jobs, {options.claims} claims. deltaq's takes the first of several priorities"

@@ -1,7 +1,8 @@
 """RQ: the tiny training as a function, by two `rq worker` processes, on the Redis that the command line names.
 
 The second argument is the workers' class: `rq.worker.Worker` forks a process for each job, as RQ does by default,
-`rq.worker.SimpleWorker` does not. Asked how many jobs, the side answers the seconds until the last of them is done;
+`rq.worker.SimpleWorker` does not. The third says what workers have loaded before: `loaded` NumPy and the rows, or
+`plain` nothing, as RQ does by default: the process of each job imports what it needs. Asked how many jobs, the side answers the seconds until the last of them is done;
 they are queued all at once, which is the fastest way that RQ has.
 """
 
@@ -24,10 +25,10 @@ QUEUE = "tiny"
 
 
 @contextmanager
-def worker(url: str, kind: str) -> Iterator[subprocess.Popen[bytes]]:
-    """One, that has loaded what its jobs need."""
+def worker(url: str, kind: str, *, loaded: bool) -> Iterator[subprocess.Popen[bytes]]:
+    """One; `loaded`: that has loaded what its jobs need."""
     command = [sys.executable, "-m", "rq.cli", "worker", QUEUE, "--url", url, "--worker-class", kind, "--quiet"]
-    command += ["--path", str(ROOT), "--config", "benchmarks.peers.iris_ready"]
+    command += ["--path", str(ROOT), *(["--config", "benchmarks.peers.iris_ready"] if loaded else [])]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL)
     try:
         yield process
@@ -55,11 +56,11 @@ def rq_jobs() -> Iterator[Ready]:
     import rq
     from redis import Redis
 
-    url, kind = sys.argv[1:]
+    url, kind, loaded = sys.argv[1:]
     queue = rq.Queue(QUEUE, connection=Redis.from_url(url))
     with ExitStack() as running:
         for _ in range(WORKERS):
-            running.enter_context(worker(url, kind))
+            running.enter_context(worker(url, kind, loaded=loaded == "loaded"))
         deadline = time.monotonic() + START_S
         while rq.Worker.count(queue.connection) < WORKERS:
             if time.monotonic() > deadline:
