@@ -2,8 +2,8 @@
 
 The second argument is the workers' class: `rq.worker.Worker` forks a process for each job, as RQ does by default,
 `rq.worker.SimpleWorker` does not. The third says what workers have loaded before: `loaded` NumPy and the rows, or
-`plain` nothing, as RQ does by default: the process of each job imports what it needs. Asked how many jobs, the side answers the seconds until the last of them is done;
-they are queued all at once, which is the fastest way that RQ has.
+`plain` nothing, as RQ does by default: the process of each job imports what it needs. Asked how many jobs, the side
+answers the seconds until the last of them is done; they are queued all at once, which is the fastest way that RQ has.
 """
 
 from __future__ import annotations
