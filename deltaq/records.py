@@ -108,6 +108,9 @@ class JobRecord(Record):
     finished_at: str | None = None
     attempt: int = 0
     queue_position: int | None = None
+    waits_until: str | None = None
+    waits_for: tuple[str, ...] = ()
+    retried: int = 0
     progress: Progress = field(default_factory=Progress)
     metrics: Mapping[str, Any] = field(default_factory=dict)
     result: Mapping[str, Any] = field(default_factory=dict)
@@ -123,6 +126,7 @@ class JobRecord(Record):
             "progress": Progress.read,
             "error": JobError.read,
             "warnings": tuple,
+            "waits_for": tuple,
         }
         return {name: readers[name](value) if name in readers else value for name, value in values.items()}
 

@@ -62,7 +62,8 @@ class Beat:
         self._recording: CheckpointRef | None = None
         self._offering = threading.Lock()
         self._beating = threading.Lock()
-        self._stop = threading.Event()
+        self._stopped = False
+        self._soon = threading.Event()  # there is something to do before the next beat is due
         self._thread = threading.Thread(target=self._run, name=f"beat-{lease.job_id}", daemon=True)
 
     def __enter__(self) -> Beat:
@@ -72,7 +73,8 @@ class Beat:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop.set()
+        self._stopped = True
+        self._soon.set()
         self._thread.join()
 
     @property
@@ -107,13 +109,14 @@ class Beat:
         self._lines.append((level, message))
 
     def add_checkpoint(self, reference: CheckpointRef) -> CheckpointRef | None:
-        """Have a checkpoint recorded with the next beat, after the rows that were added before it.
+        """Have a checkpoint recorded at once, after the rows that were added before it.
 
         Returns the one that it replaces, which is and will be on no record. One whose recording was tried is not
         replaced, since it may have happened: the newer one follows it.
         """
         with self._offering:
             replaced, self._offered = self._offered, reference
+        self._soon.set()
         return replaced
 
     def flush(self) -> None:
@@ -140,7 +143,11 @@ class Beat:
                 raise
 
     def _run(self) -> None:
-        while not self._stop.wait(self._interval_s):
+        while True:
+            self._soon.wait(self._interval_s)
+            self._soon.clear()
+            if self._stopped:
+                return
             try:
                 if self._clock() - self._phase_began > self._phase_limit_s:
                     self._give_up()

@@ -21,7 +21,7 @@ from service.training import Training
 
 
 class Checkpointing:
-    """The checkpoints of one attempt, as a context; `newest` is on record, or will be with the next beat.
+    """The checkpoints of one attempt, as a context; `newest` is on record, or will be at once.
 
     Units: `every_s` in seconds, from the start of training and from each checkpoint.
     """
