@@ -69,11 +69,15 @@ def test_the_way_of_a_model_from_the_spec_to_a_file(live: LiveService, tmp_path:
 
 
 def test_verify_finds_the_same_bits(live: LiveService) -> None:
-    code, out, _ = deltaq(live, "submit", "-", "--watch", "--json", stdin={**IRIS, "shards": 4, "workers": {"min": 2}})
+    spec = {**IRIS, "shards": 4, "workers": {"min": 2}, "reuse": True}
+    code, out, _ = deltaq(live, "submit", "-", "--watch", "--json", stdin=spec)
     assert code == 0
-    code, out, err = deltaq(live, "verify", json.loads(out)["id"])
+    job = json.loads(out)["id"]
+    code, out, err = deltaq(live, "verify", job)
     assert code == 0, err
     assert "equal, bit for bit" in out
+    code, out, _ = deltaq(live, "verify", job, "--json")
+    assert live.job(json.loads(out)["again_id"])["attempt"] == 1  # it has been trained, and was not answered for
 
 
 def test_a_large_table_gets_the_bits_of_one_piece(live: LiveService) -> None:
