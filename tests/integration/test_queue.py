@@ -15,8 +15,12 @@ from typing import Any
 import psutil
 import pytest
 
+from service.job_records import Jobs
 from service.queue import DEATHS
+from service.spec import JobSpec
+from service.store import Store
 from tests.integration.live import LiveService, running, until
+from tests.service.rooms import Identity
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -188,6 +192,28 @@ def test_a_redis_that_comes_back_and_goes_again_is_worked_with_at_once(brisk: Li
     assert brisk.job(long)["attempt"] == 1
     assert ask(brisk, long, "cancel") == 202
     brisk.finish(long, "cancelled")
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(900)
+def test_a_redis_that_loads_a_long_queue_is_waited_for(tmp_path: Path) -> None:
+    service = LiveService(tmp_path / "data")
+    try:
+        first = service.finish(service.submit(TINY))
+        spec = JobSpec.model_validate({**first["spec"], "priority": -1000})
+        dataset = Identity(first["spec"]["dataset"], service.record(first["id"]).dataset_sha256)
+        jobs = Jobs(Store(service.description["redis_url"]))
+        with ThreadPoolExecutor(16) as threads:
+            list(threads.map(lambda _: jobs.accept("default", spec, dataset), range(100_000)))
+        for _ in range(3):
+            service.kill(service.part("valkey-server"))
+            answers = set()
+            while not answers or service.http.get("/readyz").status_code != 200:
+                answers |= refused_with(service)
+            assert answers == {(503, "1")}, "it was not away for long enough to be noticed"
+            until(partial(started, service, service.submit(TINY)), 15, "the job's start")
+    finally:
+        service.stop()
 
 
 def refused_with(service: LiveService) -> set[tuple[int, str | None]]:

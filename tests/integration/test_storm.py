@@ -68,8 +68,9 @@ def test_a_storm_of_kills_loses_no_job_and_no_bit(live: LiveService, kills: int,
     undisturbed = live.finish(live.submit(SPEC))["result"]["weights_sha256"]
     blows = [*BLOWS * (kills // len(BLOWS)), *["stop"] * stops]
     chance.shuffle(blows)
-    jobs, stopped = [], []
+    jobs, stopped, shared = [], [], set[str]()
     for blow in blows:
+        shared |= live.shared_memory()
         jobs.append(live.submit({**SPEC, "workers": chance.choice(WORKERS)}))
         time.sleep(chance.uniform(*PAUSE_S))  # the storm's own rhythm; nothing is waited for
         if blow == "stop":
@@ -85,6 +86,9 @@ def test_a_storm_of_kills_loses_no_job_and_no_bit(live: LiveService, kills: int,
         assert live.job(job) == result  # whoever woke since has written nothing
     until(lambda: len(live.idle_slots()) == 2, 60, "that both workers are free")
     assert live.queue.running() == []
+    assert live.redis("HMGET", "deltaq:tenant:default", "jobs", "slots") == ["0", "0"]
+    assert live.redis("KEYS", "deltaq:queue*") == live.redis("KEYS", "deltaq:later") == []
+    assert live.forgotten(shared) == set()
 
 
 def test_who_is_killed_while_it_trains_trains_again_soon(live: LiveService) -> None:
