@@ -207,7 +207,7 @@ def test_a_redis_that_loads_a_long_queue_is_waited_for(tmp_path: Path) -> None:
             list(threads.map(lambda _: jobs.accept("default", spec, dataset), range(100_000)))
         for _ in range(3):
             service.kill(service.part("valkey-server"))
-            answers = set()
+            answers = set[tuple[int, str | None]]()
             while not answers or service.http.get("/readyz").status_code != 200:
                 answers |= refused_with(service)
             assert answers == {(503, "1")}, "it was not away for long enough to be noticed"
