@@ -109,10 +109,11 @@ class Attempt:
             self._try_again(lost if isinstance(lost, Unavailable) else WorkerLost(str(lost)))
 
     def _train(self) -> None:
-        self.beat.enter("loading", self.equipment.settings.load_limit_s)
+        self._load()
         inputs, saved = self._inputs(), self._saved()
         folds = [] if saved is None else saved.state.folds
         while True:
+            self._load()
             stage = next_stage(inputs.resolution, folds)
             prepared = self._prepare(inputs, stage)
             training = self._assemble(inputs, stage, prepared)
@@ -127,6 +128,9 @@ class Attempt:
             if stage.fold is None:
                 return self._succeed(training, found, inputs, prepared)
             folds = [*folds, left_by(stage.fold + 1, training, found)]
+
+    def _load(self) -> None:
+        self.beat.enter("loading", self.equipment.settings.load_limit_s)
 
     def _prepare(self, inputs: JobInputs, stage: Stage) -> PreparedData:
         given = self.equipment

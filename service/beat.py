@@ -88,7 +88,8 @@ class Beat:
 
         Units: `limit_s` in seconds.
         """
-        self._phase, self._phase_limit_s, self._phase_began = phase, limit_s, self._clock()
+        self._phase_began = self._clock()  # first: the beat may look in between
+        self._phase, self._phase_limit_s = phase, limit_s
 
     def check(self) -> None:
         """Return while the job is this holder's and its beat goes on.

@@ -17,7 +17,7 @@ import structlog
 from service import strict_json
 from service.artifacts import Artifacts, Chunk
 from service.cursors import DEFAULT_LIMIT, Page, check_limit, decode_cursor, encode_cursor
-from service.errors import JobNotFound, Misconfigured
+from service.errors import JobNotFound, Misconfigured, Unavailable
 from service.ids import is_id
 from service.job_records import Jobs, job_from_fields
 from service.jobs import Job, JobStatus
@@ -117,10 +117,20 @@ class History:
         until_ms = round(1000 * (time.time() - age_s))
         while True:
             found = self._store.command("ZRANGEBYSCORE", key("ended"), "-inf", until_ms, "LIMIT", 0, _AT_ONCE)
-            forgotten = [job_id for job_id in found if self._archive(job_id)]
+            forgotten = [job_id for job_id in found if self._try_to_archive(job_id)]
             moved += forgotten
             if not forgotten:
                 return moved
+
+    def _try_to_archive(self, job_id: str) -> bool:
+        """One that cannot be archived must not keep those behind it."""
+        try:
+            return self._archive(job_id)
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("a job cannot be archived", job=job_id)
+            return False
 
     def _archive(self, job_id: str) -> bool:
         record: dict[str, str] = self._store.command("HGETALL", key("job", job_id))
@@ -128,6 +138,9 @@ class History:
         if last_event is None:  # it has been put into the queue again
             return False
         logs = self._store.command("XRANGE", key("job", job_id, "logs"), "-", "+")
+        rows = list(self._rows(job_id))
+        if self._store.command("HGET", key("job", job_id), "last_event") != last_event:
+            return False  # forgotten or put into the queue meanwhile: what was read may not be whole
         head = {
             "format": FORMAT,
             "tenant": record["tenant"],
@@ -135,7 +148,7 @@ class History:
             "logs": [strict_json.decode(entry["line"]) for _, entry in logs],
             "record": record,
         }
-        self._artifacts.write(_path(job_id), [strict_json.encode(head).encode(), *self._rows(job_id)])
+        self._artifacts.write(_path(job_id), [strict_json.encode(head).encode(), *rows])
         return bool(self._store.run("forget_job", job=job_id, last_event=last_event)[0])
 
     def _rows(self, job_id: str) -> Iterator[Chunk]:

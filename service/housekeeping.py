@@ -39,6 +39,8 @@ def _keep(name: str, every_s: float, step: Callable[[], Sequence[str]]) -> None:
                 done = step()
             except Unavailable as away:
                 log.warning("not tidied up", what=name, detail=away.detail)
+            except Exception:
+                log.exception("not tidied up", what=name)
             else:
                 log.info("tidied up", what=name, count=len(done))
 

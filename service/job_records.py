@@ -64,14 +64,14 @@ class Jobs:
         size: GangSize | None = None,
         validation: DatasetIdentity | None = None,
         *,
-        after: Sequence[str] | None = None,
+        done: Sequence[str] = (),
         work: str | None = None,
         fingerprint: str | None = None,
     ) -> tuple[Job, bool]:
         """Queue a job whose spec has every auto resolved; the same Idempotency-Key and request give the job made first.
 
         It gets workers by its `size`, and as many as its spec allows where none is given. `validation` is the data
-        set of its own that it validates on; `after` has those of the spec's that have not succeeded yet (None: all).
+        set of its own that it validates on; `done` has those of `spec.after` that have succeeded and are archived.
         `work` is the digest of what it does. With the digest of a `fingerprint`, a job of the same work and kernels
         that has succeeded answers for it: it is created `succeeded`, with that one's result and model.
         Returns the job, and whether it was created now.
@@ -92,7 +92,8 @@ class Jobs:
             validation=None if validation is None else validation.id,
             priority=spec.priority,
             retries=spec.retries,
-            after=" ".join(dict.fromkeys(spec.after if after is None else after)) or None,
+            after=" ".join(spec.after) or None,
+            done=" ".join(done) or None,
             work=work,
             fingerprint=fingerprint,
             due_ms=due_ms,
@@ -181,7 +182,8 @@ class Jobs:
     def retry(self, tenant: str, job_id: str, from_: RetryFrom = "checkpoint") -> Job:
         """Queue a failed or cancelled job again; from the start, it forgets checkpoint, metrics and progress.
 
-        Raises: JobNotFound; IllegalTransition naming the state; UnknownDataset when its data set is gone.
+        Raises: JobNotFound; IllegalTransition naming the state, or a job in `after` that cannot succeed any more;
+        UnknownDataset when its data set is gone.
         """
         return self._step("retry", tenant, job_id, **{"from": from_})
 

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import structlog
+
 from service import strict_json
 from service.artifacts import Artifacts
+from service.errors import Unavailable
 from service.store import Store, key
+
+log = structlog.get_logger()
 
 OLD_S = 3600.0
 
@@ -39,10 +44,22 @@ class Leftovers:
         swept = []
         for folder, is_named in named.items():
             for path in self._artifacts.older_than(folder, self._old_s):
-                if not is_named(path.split("/")):
-                    self._artifacts.delete(path)
+                if self._try_to_sweep(path, is_named):
                     swept.append(path)
         return swept
+
+    def _try_to_sweep(self, path: str, is_named: Callable[[list[str]], bool]) -> bool:
+        """What somebody else has put here must not keep what comes after it."""
+        try:
+            if is_named(path.split("/")):
+                return False
+            self._artifacts.delete(path)
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("a file cannot be swept", path=path)
+            return False
+        return True
 
     def _checkpoint_named(self, parts: list[str]) -> bool:
         """`checkpoints/<job>/<token>-….safetensors`: the newest, one that is kept, or of the lease that writes."""

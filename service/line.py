@@ -34,44 +34,51 @@ class Line:
         self._reserve_s, self._preempt_s = reserve_s, preempt_s
         self._clock = clock
         self._since: dict[str, float] = {}
-        self._first_waited_s = 0.0
-        self._first: str | None = None
+        self._first: WaitingJob | None = None
         self._taking: str | None = None
 
     def look(self, waiting: Sequence[WaitingJob]) -> None:
         """These wait, in this order, though all that could start has been started."""
         now = self._clock()
         self._since = {job.job_id: self._since.get(job.job_id, now) for job in waiting}
-        self._first = waiting[0].job_id if waiting else None
-        self._first_waited_s = now - self._since[self._first] if self._first else 0.0
+        if self._taking not in self._since:
+            self._taking = None
+        for_whom = [job for job in waiting if job.job_id == self._taking] or waiting
+        self._first = for_whom[0] if for_whom else None
 
     def take(self, job_id: str) -> None:
-        """Others make room for this job: what they leave is held for it, while it is the first in line."""
+        """Others make room for this job: what they leave is held for it, for as long as it waits."""
         self._taking = job_id
 
     @property
-    def held(self) -> str | None:
+    def held(self) -> WaitingJob | None:
         """The job that free slots are held for."""
-        waited = self._first_waited_s >= self._reserve_s or self._first == self._taking
-        return self._first if waited else None
+        if self._first is None or self._first.job_id == self._taking:
+            return self._first
+        return self._first if self._waited_s(self._first) >= self._reserve_s else None
 
     @property
-    def may_preempt(self) -> bool:
-        """Whether the first has waited long enough to take the slots of others."""
-        return self._first is not None and self._first_waited_s >= self._preempt_s
+    def preempting(self) -> WaitingJob | None:
+        """The job that has waited long enough to take the slots of others."""
+        return self._first if self._first and self._waited_s(self._first) >= self._preempt_s else None
+
+    def _waited_s(self, job: WaitingJob) -> float:
+        return self._clock() - self._since[job.job_id]
 
 
 def preempted(job: WaitingJob, running: Sequence[Running], free: int) -> list[Lease]:
     """The running jobs of lower priority that are to make room for a waiting one; none where that is not enough.
 
-    `free` counts what is free or soon will be.
+    `free` counts what is free or soon will be. The others can give up what they have beyond their least.
     """
     below = [one for one in running if one.priority < job.priority]
+    free += sum(one.served.spare for one in running if one.priority >= job.priority)
     below.sort(key=lambda one: (one.priority, -one.served.lease.generation))
     leaving: list[Lease] = []
     for one in below:
-        if free >= job.least:
+        if free + sum(other.served.spare for other in below if other.served.lease not in leaving) >= job.least:
             break
         free += len(one.served.slots)
         leaving.append(one.served.lease)
-    return leaving if free >= job.least else []
+    spare = sum(one.served.spare for one in below if one.served.lease not in leaving)
+    return leaving if free + spare >= job.least else []

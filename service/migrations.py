@@ -15,12 +15,17 @@ from service.store import Store
 
 Migration = Callable[[Store], None]
 
+_AT_ONCE = 500  # records that one step looks at; what Redis does for one caller, all others wait for
+
 
 def to_version_2(store: Store) -> None:
     """Each tenant has a queue of its own, and shares are counted; ended jobs and models' files have an index."""
-    for name in store.scan("deltaq:jobs:*"):
-        store.run("migrate_to_2", tenant=_unescaped(name.split(":")[2]))
-    store.run("migrate_to_2")
+    for kind in ("jobs", "models"):
+        for name in store.scan(f"deltaq:{kind}:*"):
+            tenant, last = _unescaped(name.split(":")[2]), "0"
+            while last != "":
+                (last,) = store.run("migrate_to_2", tenant=tenant, kind=kind, after=last, count=_AT_ONCE)
+    store.run("migrate_running_to_2")
 
 
 MIGRATIONS: Sequence[Migration] = (to_version_2,)  # the first one from version 1 to 2, and so on

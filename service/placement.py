@@ -23,6 +23,11 @@ class Served:
     size: GangSize
     slots: Sequence[Slot]
 
+    @property
+    def spare(self) -> int:
+        """How many it can give up."""
+        return max(0, len(self.slots) - self.size.least)
+
 
 Change = tuple[Lease, list[Slot]]  # a job, and what is to serve it from now on
 
@@ -64,7 +69,7 @@ def give_up(jobs: Iterable[Served], free: int, waiting: Sequence[int]) -> list[C
     `free` counts what is free or soon will be; `waiting` has the slots that each waiting job needs, in their order.
     """
     slots = {job.lease: list(job.slots) for job in jobs}
-    spare = {job.lease: max(0, len(job.slots) - job.size.least) for job in jobs}
+    spare = {job.lease: job.spare for job in jobs}
     missing = _needed(waiting, free + sum(spare.values())) - free
     giving = set()
     for _ in range(missing):

@@ -49,6 +49,11 @@ class Pool:
         return self._crew.capacity
 
     @property
+    def standing(self) -> int:
+        """How many slots there are now: their workers stand."""
+        return sum(worker.place is not None for worker in self.workers.values())
+
+    @property
     def returning(self) -> int:
         """How many slots running jobs are giving up."""
         return sum(len(set(self._bound(runner)) - {slot.name for slot in runner.wanted}) for runner in self._changing())

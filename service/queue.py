@@ -166,9 +166,9 @@ class Queue:
             for least, most, compute_s, size_bytes in [size]
         ]
 
-    def waiting(self, count: int = LOOKED_AT) -> list[WaitingJob]:
-        """The first jobs that wait for slots, in the order in which they are claimed."""
-        found = self._store.run("waiting", count=count, max_running=self._max_running)
+    def waiting(self, capacity: int, count: int = LOOKED_AT) -> list[WaitingJob]:
+        """The first jobs that wait for slots, at most `capacity` of them, in the order in which they are claimed."""
+        found = self._store.run("waiting", count=count, capacity=capacity, max_running=self._max_running)
         return [WaitingJob(job_id, int(priority), int(least), int(most)) for job_id, priority, least, most in found]
 
     def expire(

@@ -26,7 +26,7 @@ from service.lease_watch import LeaseWatch
 from service.line import Line, Running, preempted
 from service.placement import Served
 from service.pool import Pool
-from service.queue import ClaimedJob, Queue, RunningJob, WaitingJob
+from service.queue import ClaimedJob, Queue, RunningJob
 from service.settings import Settings
 from service.store import Store
 from service.work import Work
@@ -60,7 +60,7 @@ class Scheduler:
         self._claim_token = secrets.token_hex(16)
         self._watch = LeaseWatch(settings.lease_s)
         self._line = Line(settings.reserve_s, settings.preempt_s)
-        self._sent_back: set[Lease] = set()  # running jobs that were asked to make room
+        self._leaving: set[Lease] = set()  # running jobs that were asked to make room
         self._redis_away = -math.inf  # when Redis was last seen not to answer, on the monotonic clock
         self._due_s = TICK_S  # until the time of the next job that waits for its time
         self._epoch: int | None = None
@@ -129,34 +129,34 @@ class Scheduler:
 
     def _balance(self, pool: Pool, running: Mapping[Lease, RunningJob]) -> None:
         """Have running jobs make room for those that wait, or else take what is idle."""
-        queued = self._queue.waiting()
-        pool.want(sum(job.most for job in queued) + sum(entry.size.most for entry in running.values()))
-        waiting = [job for job in queued if job.least <= pool.capacity]  # the others wait for a larger cluster
-        self._line.look(waiting)
-        self._sent_back &= running.keys()
+        waiting = self._queue.waiting(pool.capacity)  # the others wait for a larger cluster
+        pool.want(sum(job.most for job in waiting) + sum(entry.size.most for entry in running.values()))
+        self._line.look([job for job in waiting if job.least <= pool.standing])
+        self._leaving &= running.keys()
         jobs, free = _served(pool, running), pool.free()
         if not waiting:
             self._change(pool, placement.grow(jobs, free))
             return
+        coming = len(free) + pool.returning + sum(len(job.slots) for job in jobs if job.lease in self._leaving)
+        staying = [job for job in jobs if job.lease not in self._leaving]
+        coming += self._preempt(pool, running, staying, coming)
+        staying = [job for job in staying if job.lease not in self._leaving]
         held = self._line.held
-        first = [job for job in waiting if job.job_id == held] or waiting
-        changes = placement.give_up(jobs, len(free) + pool.returning, [job.least for job in first])
-        self._change(pool, changes)
-        if self._line.may_preempt:
-            self._preempt(pool, running, waiting[0], free)
+        self._change(pool, placement.give_up(staying, coming, [job.least for job in ([held] if held else waiting)]))
 
-    def _preempt(self, pool: Pool, running: Mapping[Lease, RunningJob], job: WaitingJob, free: Sequence[Slot]) -> None:
-        """Send jobs of lower priority back into the queue, with a checkpoint, where that lets this one start."""
-        jobs = [Running(one, running[one.lease].priority) for one in _served(pool, running)]
-        already = {one for one in jobs if one.served.lease in self._sent_back}
-        returning = pool.returning + sum(len(one.served.slots) for one in already)
-        others = [one for one in jobs if one not in already and running[one.served.lease].requested is None]
-        for lease in preempted(job, others, len(free) + returning):
-            reason = f"pre-empted by {job.job_id}, whose priority is {job.priority}"
+    def _preempt(self, pool: Pool, running: Mapping[Lease, RunningJob], jobs: Sequence[Served], coming: int) -> int:
+        """Send jobs of lower priority back into the queue where that lets another start; answers what they leave."""
+        job = self._line.preempting
+        if job is None:
+            return 0
+        others = [Running(one, running[one.lease].priority) for one in jobs if running[one.lease].requested is None]
+        leaving = preempted(job, others, coming)
+        for lease in leaving:
             log.info("pre-empting", job=lease.job_id, by=job.job_id)
-            pool.send_back(lease, reason)
-            self._sent_back.add(lease)
+            pool.send_back(lease, f"pre-empted by a job of priority {job.priority}")
+            self._leaving.add(lease)
             self._line.take(job.job_id)
+        return sum(len(one.slots) for one in jobs if one.lease in leaving)
 
     def _change(self, pool: Pool, changes: Iterable[placement.Change]) -> None:
         for lease, slots in changes:
@@ -187,7 +187,9 @@ class Scheduler:
 
     def _claim(self, pool: Pool, epoch: int) -> None:
         while free := pool.free():
-            claimed = self._queue.claim(epoch, len(free), self._claim_token, hold=self._line.held)
+            held = self._line.held
+            hold = held.job_id if held else None
+            claimed = self._queue.claim(epoch, len(free), self._claim_token, hold=hold)
             self._claim_token = secrets.token_hex(16)  # only now: a claim whose answer was lost is asked for again
             if claimed is None:
                 return

@@ -9,8 +9,7 @@ Key schema (each part that varies has its `%` and `:` escaped, so that no name c
     deltaq:schema                            version of this schema (`service/migrations.py`)
     deltaq:sequence                          counter: the order in which jobs, data sets and models were accepted
     deltaq:token                             counter: the generation of leases
-    deltaq:leader                            hash: epoch, token, beat of the scheduler that leads; claim, claimed,
-                                             claim_lease: its last claim, the job given for it and that one's token
+    deltaq:leader                            hash: epoch, token, beat of the scheduler that leads
     deltaq:cluster                           JSON: what the leader last saw of Ray; goes by itself when it stops writing
     deltaq:wake                              list of at most one: something for the leader to do
     deltaq:queue:{tenant}:{width}            zset of jobs that wait for slots, at least `width` of them;
@@ -20,8 +19,9 @@ Key schema (each part that varies has its `%` and `:` escaped, so that no name c
     deltaq:later                             zset of queued jobs by the time that they wait for, in ms since 1970
     deltaq:unsettled                         list of ended jobs that others wait for
     deltaq:tenants                           set of all tenants that ever had a job
-    deltaq:tenant:{tenant}                   hash: jobs, slots that run; served: the generation of its last claim
+    deltaq:tenant:{tenant}                   hash: running jobs, slots that they need; served: its last generation
     deltaq:running                           set of running jobs
+    deltaq:claim:{claim token}               hash: the job given for this claim, and its token; two minutes
     deltaq:idempotency:{tenant}:{digest}     hash: request, job; 24 hours
     deltaq:job:{id}                          hash: the record (`job_records.job_from_fields` reads it) and its lease
     deltaq:job:{id}:metrics                  list: row of epoch n at n - 1

@@ -73,7 +73,8 @@ class Submission:
         try:
             return self._accept(request, self._resolved(request), idempotency)
         except UnknownDataset:  # it may have been deleted since the request was remembered, and its name used again
-            return self._accept(request, self._resolve_to_queue(request), idempotency)
+            self._resolved.cache_clear()
+            return self._accept(request, self._resolved(request), idempotency)
 
     def _accept(self, request: _Request, found: _Resolved, idempotency: tuple[str, str] | None) -> Job:
         tenant, spec = request.tenant, request.spec
@@ -85,7 +86,7 @@ class Submission:
             idempotency,
             found.size,
             found.validation,
-            after=[job_id for job_id in spec.after if not self._history.succeeded_long_ago(tenant, job_id)],
+            done=[job_id for job_id in spec.after if self._history.succeeded_long_ago(tenant, job_id)],
             work=found.work,
             fingerprint=digest(kernels.fingerprint()) if spec.reuse else None,
         )[0]

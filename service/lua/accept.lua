@@ -3,7 +3,7 @@
 -- job, tenant, spec (JSON), dataset, sha256 (of its bytes), validation (a data set too, or none), priority,
 -- width and max_slots (slots it needs and can use), compute_s (of a step on one), size_bytes (of its parameters),
 -- tags (JSON list of `key` and `key=value`), warnings (JSON), at, retries
--- after (ids of jobs that must have succeeded first), due_ms (since 1970: not before this time), or none
+-- after (ids of jobs that must have succeeded first), done (those of them that have, and are known no more), due_ms (since 1970: not before this time), or none
 -- work (digest of all that changes its bits), or none; fingerprint (digest of this process's kernels; with it, what
 -- has succeeded with the same work answers for the job: it is created succeeded, with that one's model)
 -- max_queued, max_queued_tenant: jobs, of all tenants and of this one, or none
@@ -52,7 +52,7 @@ if not source and arg.max_queued and count_all_queued() >= tonumber(arg.max_queu
   return refuse('queue_full', arg.max_queued, 'DELTAQ_MAX_QUEUED')
 end
 
-local dead = await_parents({id = arg.job, tenant = arg.tenant, after = arg.after or ''})
+local waits_for, dead = unfinished_parents({tenant = arg.tenant, after = arg.after or ''}, arg.done or '')
 if dead then return refuse('dead_parent', dead[1], dead[2] or '', dead[3]) end
 
 sequence = redis.call('INCR', key('sequence'))
@@ -64,7 +64,7 @@ redis.call('HSET', job.key, 'id', arg.job, 'tenant', arg.tenant, 'status', 'queu
            'priority', arg.priority, 'width', arg.width, 'max_slots', arg.max_slots, 'retries', arg.retries,
            'compute_s', arg.compute_s, 'size_bytes', arg.size_bytes, 'tags', arg.tags, 'warnings', arg.warnings, 'created_at', arg.at)
 if arg.work then redis.call('HSET', job.key, 'work', arg.work) end
-if arg.after then redis.call('HSET', job.key, 'after', arg.after) end
+await_parents(job, waits_for)
 if arg.due_ms then redis.call('HSET', job.key, 'due_ms', arg.due_ms) end
 redis.call('SADD', key('tenants'), arg.tenant)
 redis.call('ZADD', key('jobs', arg.tenant), sequence, arg.job)

@@ -7,19 +7,21 @@
 
 local epoch = present_epoch()
 if tonumber(arg.epoch) < epoch then return refuse('epoch_lost', arg.epoch, whole(epoch)) end
-local given = redis.call('HMGET', key('leader'), 'claim', 'claimed', 'claim_lease')
-if given[1] == arg.claim then
-  if redis.call('HGET', key('job', given[2]), 'token') == given[3] then return ok(job_fields(given[2])) end
+local given = redis.call('HMGET', key('claim', arg.claim), 'job', 'token')
+if given[1] then
+  if redis.call('HGET', key('job', given[1]), 'token') == given[2] then return ok(job_fields(given[1])) end
   return ok()
 end
 
 local held = arg.hold and find_job(arg.hold)
-if held and not redis.call('ZSCORE', key('queue', held.tenant, held.width), held.id) then held = nil end
+local limit = tonumber(arg.max_running or '') or math.huge
+if held and (not redis.call('ZSCORE', key('queue', held.tenant, held.width), held.id)
+             or share_of(held.tenant).jobs >= limit) then held = nil end
 
 local best
 for _, tenant in ipairs(redis.call('SMEMBERS', key('queue-tenants'))) do
   local share = share_of(tenant)
-  if not arg.max_running or share.jobs < tonumber(arg.max_running) then
+  if share.jobs < limit then
     for _, width in ipairs(redis.call('ZRANGEBYSCORE', key('queue-widths', tenant), '-inf', arg.free)) do
       local head = redis.call('ZRANGE', key('queue', tenant, width), 0, 0, 'WITHSCORES')
       local candidate = {id = head[1], score = tonumber(head[2]), share = share}
@@ -46,6 +48,7 @@ redis.call('SADD', key('running'), job.id)
 redis.call('HINCRBY', key('tenant', job.tenant), 'jobs', 1)
 redis.call('HINCRBY', key('tenant', job.tenant), 'slots', job.width)
 redis.call('HSET', key('tenant', job.tenant), 'served', whole(generation))
-redis.call('HSET', key('leader'), 'claim', arg.claim, 'claimed', job.id, 'claim_lease', token)
+redis.call('HSET', key('claim', arg.claim), 'job', job.id, 'token', token)
+redis.call('EXPIRE', key('claim', arg.claim), CLAIM_S)
 emit_status(job)
 return ok(job_fields(job.id))

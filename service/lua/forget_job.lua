@@ -11,6 +11,9 @@ redis.call('ZREM', key('jobs', job.tenant), job.id)
 redis.call('ZREM', key('jobs-by-status', job.tenant, job.status), job.id)
 for _, tag in ipairs(cjson.decode(job.tags)) do redis.call('ZREM', key('jobs-by-tag', job.tenant, tag), job.id) end
 redis.call('ZREM', key('ended'), job.id)
+local known = redis.call('HMGET', job.key, 'work', 'kernels')
+local work = known[1] and known[2] and key('work', job.tenant, known[1], known[2])
+if work and redis.call('GET', work) == job.id then redis.call('DEL', work) end
 redis.call('UNLINK', job.key, key('job', job.id, 'metrics'), key('job', job.id, 'events'), key('job', job.id, 'logs'),
            key('job', job.id, 'checkpoints'))
 return ok(1)

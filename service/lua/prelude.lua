@@ -13,6 +13,7 @@ local TENANT_EVENTS_KEPT = 20000
 local LOGS_KEPT = 1000
 local WARNINGS_BYTES = 16384
 local IDEMPOTENCY_S = 86400
+local CLAIM_S = 120 -- of a job that is claimed and never started, the leader sees soon that nobody runs it
 local EVENTS_KEPT_S = 86400 -- after a job's end
 local ENDED = {succeeded = true, failed = true, cancelled = true}
 
@@ -97,6 +98,7 @@ local function enqueue(job)
   if job.due_ms ~= '' and tonumber(job.due_ms) > now_ms() then
     redis.call('ZADD', key('later'), job.due_ms, job.id)
   else
+    if job.due_ms ~= '' then redis.call('HDEL', job.key, 'due_ms') end
     redis.call('ZADD', key('queue', job.tenant, job.width), whole(queue_score(job)), job.id)
     redis.call('ZADD', key('queue-widths', job.tenant), job.width, job.width)
     redis.call('SADD', key('queue-tenants'), job.tenant)
@@ -137,19 +139,31 @@ local function count_queued(tenant, from, to)
   return count
 end
 
+-- What is in line at one priority: how many go before all of it, and of each tenant its share and its jobs there. A step
+-- that shows many jobs looks at it once.
+local lines = {}
+local function line_of(priority)
+  if lines[priority] then return lines[priority] end
+  local first = -priority * QUEUE_STRIDE
+  local line = {first = first, before = 0, tenants = {}}
+  for _, tenant in ipairs(redis.call('SMEMBERS', key('queue-tenants'))) do
+    line.before = line.before + count_queued(tenant, '-inf', '(' .. whole(first))
+    line.tenants[tenant] = {share = share_of(tenant), count = count_queued(tenant, whole(first), '(' .. whole(first + QUEUE_STRIDE))}
+  end
+  lines[priority] = line
+  return line
+end
+
 -- How many queued jobs go before this one, if nothing else comes: its own tenant's in their order, all of a higher
 -- priority, and of each other tenant as many of the same priority as take turns with those.
 local function queue_position(job)
-  local score = queue_score(job)
-  local first = -job.priority * QUEUE_STRIDE -- of all of this priority
-  local own = count_queued(job.tenant, whole(first), '(' .. whole(score))
-  local before = own
-  local share = share_of(job.tenant)
-  for _, tenant in ipairs(redis.call('SMEMBERS', key('queue-tenants'))) do
-    before = before + count_queued(tenant, '-inf', '(' .. whole(first))
+  local line = line_of(tonumber(job.priority))
+  local own = count_queued(job.tenant, whole(line.first), '(' .. whole(queue_score(job)))
+  local before, mine = line.before + own, {score = line.first, share = share_of(job.tenant)}
+  for tenant, other in pairs(line.tenants) do
     if tenant ~= job.tenant then
-      local turns = own + (goes_before({score = first, share = share_of(tenant)}, {score = first, share = share}) and 1 or 0)
-      before = before + math.min(turns, count_queued(tenant, whole(first), '(' .. whole(first + QUEUE_STRIDE)))
+      local turns = own + (goes_before({score = line.first, share = other.share}, mine) and 1 or 0)
+      before = before + math.min(turns, other.count)
     end
   end
   return before
@@ -173,18 +187,30 @@ local function job_fields(id)
   return fields
 end
 
--- Have a job wait for those it comes after that are not yet done.
--- Answers nil, or {the first that can no longer succeed or is not there, its state or nil, its place among them}.
-local function await_parents(job)
+-- Those of the jobs that a job comes after that have not succeeded yet; `done` have, long ago.
+-- Answers them; or nil and {the first that can no longer succeed or is not there, its state or nil, its place in `after`}.
+local function unfinished_parents(job, done)
   local waits_for, place = {}, 0
   for parent in string.gmatch(job.after, '%S+') do
     local found = find_job(parent, job.tenant)
-    if not found or found.status == 'failed' or found.status == 'cancelled' then
-      return {parent, found and found.status, whole(place)}
+    if not string.find(done, parent, 1, true) then
+      if not found or found.status == 'failed' or found.status == 'cancelled' then
+        return nil, {parent, found and found.status, whole(place)}
+      end
+      if found.status ~= 'succeeded' then waits_for[#waits_for + 1] = parent end
     end
-    if found.status ~= 'succeeded' then waits_for[#waits_for + 1] = parent end
     place = place + 1
   end
+  return waits_for
+end
+
+-- Have a job wait for these.
+local function await_parents(job, waits_for)
+  if #waits_for == 0 then
+    redis.call('HDEL', job.key, 'after')
+    return
+  end
+  redis.call('HSET', job.key, 'after', table.concat(waits_for, ' '))
   for _, parent in ipairs(waits_for) do
     redis.call('SADD', key('job', job.id, 'parents'), parent)
     redis.call('SADD', key('job', parent, 'dependants'), job.id)
@@ -224,6 +250,7 @@ local function move(job, to, at)
     end
   elseif ENDED[job.status] then
     redis.call('HDEL', job.key, 'finished_at', 'result', 'error', 'last_event')
+    if redis.call('EXISTS', key('job', job.id, 'events')) == 0 then redis.call('HSET', job.key, 'events_lost', 1) end
     redis.call('ZREM', key('ended'), job.id)
     use_datasets(job, 'SADD')
   end

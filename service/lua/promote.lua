@@ -19,6 +19,7 @@ end
 local function settle(child, parent)
   if parent.status == 'succeeded' then
     redis.call('SREM', key('job', child.id, 'parents'), parent.id)
+    redis.call('HSET', child.key, 'after', table.concat(redis.call('SMEMBERS', key('job', child.id, 'parents')), ' '))
     if child.status == 'queued' then enqueue(child) end
   elseif may(child.status, 'cancelled') and child.status ~= 'running' then
     redis.call('HSET', child.key, 'error', (string.gsub(arg.error, '%%s', parent.id .. ' ' .. parent.status)))

@@ -1,5 +1,6 @@
 #!lua
--- Put a failed or cancelled job into the queue again, if its data sets are still those it was accepted with.
+-- Put a failed or cancelled job into the queue again, if its data sets are still those it was accepted with, and all
+-- that it comes after can still succeed.
 -- job, tenant, from (checkpoint | start), at, transitions
 -- Answers {fields}. Again, while the job is where the first one brought it: the same.
 
@@ -16,12 +17,13 @@ if job.validation ~= '' and redis.call('EXISTS', key('dataset', job.validation))
   return refuse('unknown_dataset', job.validation, '/data/validation_dataset')
 end
 
-local dead = await_parents(job)
+local waits_for, dead = unfinished_parents(job, '')
 if dead then return refuse('dead_parent', dead[1], dead[2] or '', '') end
 
 redis.call('HSET', job.key, 'verb', verb)
 redis.call('HDEL', job.key, 'retried', 'deaths', 'furthest', 'ran_ms', 'attempt_ms', 'due_ms')
 job.due_ms = ''
+await_parents(job, waits_for)
 if arg.from == 'start' then
   redis.call('HDEL', job.key, 'checkpoint', 'checkpoint_before', 'metrics', 'progress')
   redis.call('DEL', key('job', job.id, 'metrics'), key('job', job.id, 'checkpoints'))

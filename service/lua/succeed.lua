@@ -14,7 +14,10 @@ redis.call('ZADD', key('models', job.tenant), redis.call('INCR', key('sequence')
 if arg.path then redis.call('HSET', key('model-files'), arg.path, arg.model) end
 redis.call('HSET', job.key, 'result', arg.result, 'model', arg.model)
 local work = redis.call('HGET', job.key, 'work')
-if work then redis.call('SET', key('work', job.tenant, work, arg.fingerprint), job.id) end
+if work then
+  redis.call('SET', key('work', job.tenant, work, arg.fingerprint), job.id)
+  redis.call('HSET', job.key, 'kernels', arg.fingerprint)
+end
 redis.call('HDEL', job.key, 'checkpoint', 'checkpoint_before')
 redis.call('DEL', key('job', job.id, 'checkpoints'))
 leave_running(job, 'succeeded', arg.token, 'succeed', arg.at)

@@ -1,13 +1,13 @@
 #!lua flags=no-writes
 -- The first queued jobs that wait for slots, in the order in which they would be claimed if each got its width.
--- count, max_running (of one tenant's jobs, or none)
+-- count, capacity (slots: who needs more is left out), max_running (of one tenant's jobs, or none)
 -- Answers {{id, priority, width, max_slots} …}.
 
 local count = tonumber(arg.count)
 local lines = {}
 for _, tenant in ipairs(redis.call('SMEMBERS', key('queue-tenants'))) do
   local line = {share = share_of(tenant), place = 1}
-  for _, width in ipairs(redis.call('ZRANGE', key('queue-widths', tenant), 0, -1)) do
+  for _, width in ipairs(redis.call('ZRANGEBYSCORE', key('queue-widths', tenant), '-inf', arg.capacity)) do
     local found = redis.call('ZRANGE', key('queue', tenant, width), 0, count - 1, 'WITHSCORES')
     for i = 1, #found, 2 do
       line[#line + 1] = {id = found[i], score = tonumber(found[i + 1]), width = width, share = line.share}

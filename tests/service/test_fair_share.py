@@ -86,7 +86,7 @@ def test_priority_goes_before_fair_shares_and_the_position_says_so(rooms: Tenant
     (urgent,) = rooms.many("ada", 1, priority=1)
     order = [urgent, other, *low]  # ada has been served, then, and ben not
     assert rooms.claim().job.id == urgent
-    assert [job.job_id for job in rooms.queue.waiting()] == order[1:]
+    assert [job.job_id for job in rooms.queue.waiting(8)] == order[1:]
     positions = [rooms.jobs.get("ben", other).queue_position, *(rooms.job(job).queue_position for job in low)]
     assert positions == [0, 1, 2, 3]
     assert [rooms.claim().job.id for _ in low] + [rooms.claim().job.id] == order[1:]
@@ -96,7 +96,7 @@ def test_what_waits_is_said_in_the_order_of_the_claims(rooms: TenantsOfOneDatase
     for number in range(12):
         tenant = ["ada", "ben", "cleo", "ada"][number % 4]
         rooms.accept(tenant, priority=number % 2, workers={"min": 1 + number % 3}, shards=4)
-    expected = [(job.job_id, job.priority, job.least) for job in rooms.queue.waiting()]
+    expected = [(job.job_id, job.priority, job.least) for job in rooms.queue.waiting(8)]
     claimed = [rooms.claim().job for _ in range(12)]
     assert [(job.id, job.spec.priority, job.spec.workers.min) for job in claimed] == expected
 
@@ -106,10 +106,10 @@ def test_a_tenants_running_jobs_are_limited(rooms: TenantsOfOneDataset) -> None:
     queue = Queue(rooms.store, max_running=1)
     claimed = [queue.claim(1, 8, str(number)) for number in range(3)]
     assert [one and one.job.tenant for one in claimed] == ["ada", "ben", None]
-    assert queue.waiting() == []
+    assert queue.waiting(8) == []
     assert claimed[0] is not None
     rooms.succeed(claimed[0].lease)
-    assert [job.job_id for job in queue.waiting()] == [rooms.queue.waiting()[0].job_id]
+    assert [job.job_id for job in queue.waiting(8)] == [rooms.queue.waiting(8)[0].job_id]
 
 
 def test_slots_that_are_held_are_given_to_their_job_and_to_what_is_more_important(rooms: TenantsOfOneDataset) -> None:
@@ -147,7 +147,7 @@ class TestNotBefore:
         job = rooms.accept(not_before=later.isoformat())
         assert job.waits_until is not None
         assert abs(datetime.fromisoformat(job.waits_until) - later) < timedelta(milliseconds=2)
-        assert (job.queue_position, rooms.queue.depth(), rooms.queue.waiting()) == (None, 1, [])
+        assert (job.queue_position, rooms.queue.depth(), rooms.queue.waiting(8)) == (None, 1, [])
         wait_s = rooms.queue.promote(1)
         assert wait_s is not None
         assert 0 < wait_s <= 0.4

@@ -14,9 +14,9 @@ def waiting(job_id: str, least: int = 1, priority: int = 0) -> WaitingJob:
     return WaitingJob(job_id, priority, least, least)
 
 
-def running(name: str, generation: int, priority: int, slots: int = 1) -> Running:
+def running(name: str, generation: int, priority: int, slots: int = 1, least: int | None = None) -> Running:
     gang = [Slot(f"{name}-{number}", "node") for number in range(slots)]
-    return Running(Served(Lease(name, f"{generation}-0"), GangSize(1, slots), gang), priority)
+    return Running(Served(Lease(name, f"{generation}-0"), GangSize(least or slots, slots), gang), priority)
 
 
 def test_slots_are_held_for_the_first_in_line_once_it_has_waited_long_enough() -> None:
@@ -24,7 +24,8 @@ def test_slots_are_held_for_the_first_in_line_once_it_has_waited_long_enough() -
     line = Line(10.0, 1.0, clock=lambda: now[0])
 
     def seen() -> tuple[str | None, bool]:
-        return line.held, line.may_preempt
+        held = line.held
+        return held.job_id if held else None, line.preempting is not None
 
     wide, small = waiting("wide", 4), waiting("small")
     line.look([wide, small])
@@ -37,8 +38,12 @@ def test_slots_are_held_for_the_first_in_line_once_it_has_waited_long_enough() -
     assert seen() == ("wide", True)
     line.look([waiting("new"), wide, small])
     assert seen() == (None, False)
-    line.take("new")
-    assert seen() == ("new", False)
+    line.take("wide")  # it is held for while others come and go before it
+    line.look([waiting("newest"), wide, small])
+    assert seen() == ("wide", True)
+    line.look([waiting("newest"), small])
+    line.look([waiting("newest"), wide, small])
+    assert seen() == (None, False)  # it has been away
     line.look([small])
     assert seen() == ("small", True)  # it has waited as long as the first did
     line.look([wide])
@@ -52,6 +57,15 @@ def test_the_least_important_and_youngest_make_room_and_no_more_than_needed() ->
     chosen = preempted(waiting("urgent", 2, 5), jobs, 0)
     assert [lease.job_id for lease in chosen] == ["least", "young"]
     assert preempted(waiting("urgent", 1, 5), jobs, 1) == []
+
+
+def test_what_others_can_do_without_is_counted() -> None:
+    jobs = [running("equal", 1, 5, 3, least=1), running("below", 2, 0, 1)]
+    assert [lease.job_id for lease in preempted(waiting("urgent", 3, 5), jobs, 0)] == ["below"]
+    assert preempted(waiting("urgent", 2, 5), jobs, 0) == []  # it need not
+    assert preempted(waiting("urgent", 4, 5), jobs, 0) == []  # it would not be enough
+    grown = [running("grown", 1, 0, 4, least=1), running("other", 2, 0, 1)]
+    assert preempted(waiting("urgent", 3, 5), grown, 0) == []  # who shrinks need not leave
 
 
 def test_nobody_makes_room_where_it_would_not_be_enough_or_nobody_is_less_important() -> None:

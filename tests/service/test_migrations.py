@@ -159,11 +159,11 @@ def test_keys_that_are_brought_up_once_more_are_as_before(old: AttemptRoom) -> N
     def seen() -> dict[str, Any]:
         return {name: old.rooms.store.command("TYPE", name) for name in old.rooms.store.command("KEYS", "*")}
 
-    before, order = seen(), [job.job_id for job in old.rooms.queue.waiting()]
+    before, order = seen(), [job.job_id for job in old.rooms.queue.waiting(8)]
     for migration in MIGRATIONS:
         migration(old.rooms.store)
     assert seen() == before
-    assert [job.job_id for job in old.rooms.queue.waiting()] == order
+    assert [job.job_id for job in old.rooms.queue.waiting(8)] == order
     jobs = stored_jobs(old)
     assert order == [jobs["queued"].id, jobs["again"].id]
     assert [jobs[name].queue_position for name in ("queued", "again")] == [0, 1]

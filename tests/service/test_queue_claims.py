@@ -55,8 +55,8 @@ def test_a_job_says_what_it_can_use_while_it_waits_when_it_is_claimed_and_while_
     urgent = rooms.accept(workers={"min": 3}, shards=4, priority=1)
     small = rooms.accept()
     waiting = [WaitingJob(urgent.id, 1, 3, 4), WaitingJob(wide.id, 0, 2, 4), WaitingJob(small.id, 0, 1, 1)]
-    assert rooms.queue.waiting() == waiting
-    assert rooms.queue.waiting(2) == waiting[:2]
+    assert rooms.queue.waiting(8) == waiting
+    assert rooms.queue.waiting(8, 2) == waiting[:2]
     assert rooms.claim().size == GangSize(3, 4)
     assert [(entry.lease.job_id, entry.size) for entry in rooms.queue.running()] == [(urgent.id, GangSize(3, 4))]
 
@@ -64,7 +64,7 @@ def test_a_job_says_what_it_can_use_while_it_waits_when_it_is_claimed_and_while_
 def test_what_a_job_is_worth_is_kept_with_it(rooms: Rooms) -> None:
     spec, worth = JobSpec(dataset=rooms.dataset.id), GangSize(1, 3, 0.1 + 0.2, 123456)
     job, _ = rooms.jobs.accept(rooms.tenant, spec, rooms.dataset, size=worth)
-    assert rooms.queue.waiting() == [WaitingJob(job.id, 0, 1, 3)]
+    assert rooms.queue.waiting(8) == [WaitingJob(job.id, 0, 1, 3)]
     assert rooms.claim().size == worth
     assert [entry.size for entry in rooms.queue.running()] == [worth]
 

@@ -295,6 +295,7 @@ class Life(RuleBasedStateMachine):
             assert self.rooms.ends_said(job_id) == model.ends
 
 
+@pytest.mark.timeout(300)
 def test_a_life_of_anything_at_any_time(store: Store) -> None:
     machine = type("LifeOnThisRedis", (Life,), {"store": store})
-    run_state_machine_as_test(machine, settings=settings(max_examples=40, stateful_step_count=40, deadline=None))
+    run_state_machine_as_test(machine, settings=settings(max_examples=30, stateful_step_count=35, deadline=None))

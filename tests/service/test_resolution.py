@@ -79,6 +79,8 @@ def test_only_resolved_values_stand_in_a_resolved_spec() -> None:
         "max_staleness",
         "early_stopping",
         "warm_start",
+        "time_limit_s",
+        "not_before",
     ]
     data = {name: value for name, value in document["data"].items() if name not in NOT_USED}
     own = {name: document["optimizer"][name] for name in ("learning_rate", "schedule", *own_fields("sgd"))}

@@ -63,6 +63,10 @@ class Pool:
         return [Slot(f"worker-{number}", "n") for number in range(self.capacity)]
 
     @property
+    def standing(self) -> int:
+        return self.capacity
+
+    @property
     def returning(self) -> int:
         return sum(len(set(one.slots) - set(one.wanted)) for one in self.lent.values() if one.wanted is not None)
 
