@@ -80,6 +80,11 @@ class History:
             return False
         return found is not None and found.job.status is JobStatus.SUCCEEDED
 
+    def archived_of(self, tenant: str, job_ids: Sequence[str]) -> dict[str, Job]:
+        """Those of the jobs whose records are archived. Raises: JobNotFound."""
+        found = {job_id: self.archived_only(tenant, job_id) for job_id in job_ids}
+        return {job_id: archived.job for job_id, archived in found.items() if archived is not None}
+
     def archived_only(self, tenant: str, job_id: str) -> ArchivedJob | None:
         """The job if its record is archived; None where Redis has it. Raises: JobNotFound."""
         try:

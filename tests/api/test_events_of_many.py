@@ -289,3 +289,18 @@ def test_a_stream_of_many_outlives_redis(tmp_path: Path, runtime_dir: Path) -> N
                 client.post(f"/v1/jobs/{two}/cancel")
             assert told(follower.received) == [(one, "status"), (two, "status")]
             assert len(set(follower.ids())) == len(follower.ids())
+
+
+def test_archived_jobs_are_shown_beside_those_that_live(
+    client: httpx.Client, ended: list[str], submit: Submit, services: Services
+) -> None:
+    assert sorted(services.history.archive(age_s=-1)) == sorted(ended)
+    (snapshot,) = read_to_end(client, of(*ended))
+    assert [job["id"] for job in said(snapshot)["jobs"]] == ended
+    assert client.get(of(*ended), headers={"Last-Event-ID": str(snapshot.id)}).status_code == 204
+    living = submit()["id"]
+    with followed(client, of(ended[0], living)) as follower:
+        wait_until(lambda: bool(follower.received[1:]))
+        assert [job["id"] for job in said(follower.received[1])["jobs"]] == [living, ended[0]]
+        client.post(f"/v1/jobs/{living}/cancel")
+    assert told(follower.received[2:]) == [(living, "status")]

@@ -53,7 +53,7 @@ def test_an_archived_job_is_read_as_it_was_and_redis_has_nothing_of_it(rooms: Ro
     left = {name for name in rooms.store.command("KEYS", "*") if job_id in name}
     assert left == set()
     new = {name.split(":")[1] for name in set(rooms.store.command("KEYS", "*")) - before}
-    assert new <= {"model", "models", "model-files", "events"}
+    assert new <= {"model", "models", "model-files", "events", "claim"}
 
 
 def pages(read: Any, job_id: str) -> list[dict[str, Any]]:
