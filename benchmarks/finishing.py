@@ -20,7 +20,7 @@ from benchmarks.tiny import SPEC, running_redis
 
 CONNECTIONS = 8
 WARM_JOBS = 10
-LOOK_S = 0.02
+LOOK_S = 0.1
 GOALS = {"RQ as it comes, a process for each job": 3.0}
 PEERS = {
     "RQ as it comes, a process for each job": ("rq.worker.Worker", "plain"),

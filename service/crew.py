@@ -76,10 +76,12 @@ class Crew:
         self._forgive_own_absence()
         self._look_at_nodes()
         self._start_missing()
-        watches = {member.watch: member for member in self._members()}
+        watches = {member.watch: member for member in self._members() if member.watch is not None}
         for call in actors.answered(watches):
             self._hear(watches[call], call)
         for member in self._members():
+            if member.due:
+                member.ask()
             if member.silent:
                 self.end(member, "it did not answer")
             elif member.idle and member.grown_bytes > self._settings.max_growth_bytes:
@@ -169,7 +171,6 @@ class Crew:
         first = member.place is None
         member.hear(place)
         self._backoffs.pop(member.name, None)
-        member.ask()
         if first:
             self._arrived(member)
 

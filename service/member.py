@@ -13,6 +13,7 @@ from service.jobs import Lease
 from workers.place import Place, Slot
 
 ANSWER_S = 10.0  # an idle actor that says nothing for so long is silent
+ASK_S = 0.3  # how long after an answer it is asked again
 FRESH_S = 3.0  # one that answered within this time is there
 
 
@@ -23,7 +24,7 @@ class Member:
     name: str
     node: str
     actor: Any
-    watch: Any = None  # a call that asks where it is: by its answer it lives, by its error it has died
+    watch: Any = None  # a call that asks where it is, if it is asked: by its answer it lives, by its error it has died
     watched: float = field(default_factory=time.monotonic)  # when that was asked, or it became free since
     answered: float = 0.0
     place: Place | None = None  # None until it has answered once: it is starting
@@ -59,6 +60,11 @@ class Member:
         return started and self.lease is None and time.monotonic() - self.watched > ANSWER_S
 
     @property
+    def due(self) -> bool:
+        """It is time to ask it again."""
+        return self.watch is None and time.monotonic() - self.answered >= ASK_S
+
+    @property
     def idle_s(self) -> float:
         """For how long it has served nothing."""
         return time.monotonic() - self.freed if self.idle else 0.0
@@ -70,7 +76,7 @@ class Member:
 
     def hear(self, place: Place) -> None:
         """It has answered."""
-        self.place, self.answered = place, time.monotonic()
+        self.place, self.answered, self.watch = place, time.monotonic(), None
         self.grown_bytes = place.grown_bytes if self._asked_idle else 0
 
     def serve(self, lease: Lease) -> None:
