@@ -31,7 +31,7 @@ def accepted(job: Job) -> JSONAnswer:
     "",
     status_code=202,
     response_model=schemas.Job,
-    responses={200: {"model": schemas.DryRun, "description": "`dry_run`"}, **problems(400, 409, 413, 415)},
+    responses={200: {"model": schemas.DryRun, "description": "`dry_run`"}, **problems(400, 409, 413, 415, 429)},
 )
 def submit(
     spec: JobSpec,
