@@ -28,6 +28,7 @@ _WHY = {
     413: "More bytes or rows than allowed",
     415: "A Content-Type that this call does not read",
     422: "A field, parameter or header is not as it should be",
+    429: "The queue is full; `Retry-After` says when to try again",
     503: "A part that is needed does not answer now; `Retry-After` says when to try again",
 }
 
