@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from service.cursors import Page
 from service.folds import most_epochs
-from service.jobs import Job
+from service.jobs import Job, JobStatus
 from service.resolution import Resolution
 
 T = TypeVar("T")
@@ -47,7 +47,8 @@ def job_json(job: Job) -> JSON:
 
 def _progress(job: Job) -> JSON:
     empty = {"epoch": 0, "epochs": most_epochs(job.spec), "step": 0, "steps": None, "fraction": 0.0}
-    return {**empty, "samples_per_s": None, "eta_s": None, **job.progress, "age_s": job.silent_s}
+    found = {**empty, "samples_per_s": None, "eta_s": None, **job.progress, "age_s": job.silent_s}
+    return found if job.status is JobStatus.RUNNING else {**found, "samples_per_s": None, "eta_s": None}
 
 
 def _links(job: Job) -> dict[str, str | None]:

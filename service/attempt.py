@@ -209,6 +209,8 @@ class Attempt:
             else:
                 self.beat.add_line("info", f"Going on from step {newest.step}.")
                 return saved
+        if self.work.job.attempt > 1:
+            self.beat.add_line("info", "Beginning at step 0: there is no checkpoint.")
         return None
 
     def _fall_back(self, newest: CheckpointRef, why: str) -> None:
@@ -274,8 +276,8 @@ class Attempt:
         return self.work.job.ran_s + self.beat.ran_s
 
     def _time_limit(self) -> TimeLimit:
-        attempts, limit_s = self.work.job.attempt, self.work.job.spec.time_limit_s
-        detail = f"time_limit_s is {limit_s:g}: the job has run for {self._ran_s:.1f} s in {attempts} attempt(s)"
+        limit_s = self.work.job.spec.time_limit_s
+        detail = f"time_limit_s is {limit_s:g}: the job has run for {self._ran_s:.1f} s, all attempts added"
         return TimeLimit(
             detail, hint="Raise time_limit_s; or retry it from its checkpoint, by which the time begins anew."
         )

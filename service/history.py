@@ -8,7 +8,7 @@ record holds, and the file says nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +21,7 @@ from service.errors import JobNotFound, Misconfigured, Unavailable
 from service.ids import is_id
 from service.job_records import Jobs, job_from_fields
 from service.jobs import Job, JobStatus
-from service.refusals import job_not_found
+from service.refusals import archived, dead_parent, job_not_found
 from service.store import Store, key
 
 log = structlog.get_logger()
@@ -72,13 +72,29 @@ class History:
         except JobNotFound:
             return _page(self.archived(tenant, job_id).logs, ("logs", tenant, job_id), cursor, limit)
 
-    def succeeded_long_ago(self, tenant: str, job_id: str) -> bool:
-        """Whether Redis knows it no more, because it has succeeded long ago."""
+    def steer(self, tenant: str, job_id: str, verb: str, step: Callable[[str, str], Job]) -> Job:
+        """Do what is asked of a job. Raises: as the step; IllegalTransition for one whose record is archived."""
         try:
-            found = self.archived_only(tenant, job_id)
+            return step(tenant, job_id)
         except JobNotFound:
-            return False
-        return found is not None and found.job.status is JobStatus.SUCCEEDED
+            raise archived(job_id, self.archived(tenant, job_id).job.status, verb) from None
+
+    def done_long_ago(self, tenant: str, after: Sequence[str]) -> list[str]:
+        """Those of the jobs that a spec is to come after which have succeeded and are archived.
+
+        Raises: InvalidSpec naming one that is archived and has not succeeded.
+        """
+        done = []
+        for place, job_id in enumerate(after):
+            try:
+                found = self.archived_only(tenant, job_id)
+            except JobNotFound:
+                continue  # the step that accepts the job says so
+            if found is not None and found.job.status is not JobStatus.SUCCEEDED:
+                raise dead_parent(job_id, found.job.status, str(place))
+            if found is not None:
+                done.append(job_id)
+        return done
 
     def archived_of(self, tenant: str, job_ids: Sequence[str]) -> dict[str, Job]:
         """Those of the jobs whose records are archived. Raises: JobNotFound."""

@@ -17,6 +17,7 @@ from service.ids import is_id, new_id
 from service.jobs import TRANSITIONS_LINE, CheckpointRef, Job, JobStatus
 from service.refusals import job_not_found
 from service.spec import JobSpec
+from service.spec.times import moment_of
 from service.store import Store
 from service.timestamps import at_ms, now
 
@@ -80,7 +81,7 @@ class Jobs:
         """
         digest, request = _digests(idempotency)
         size = size or GangSize.of_spec(spec)
-        due_ms = None if spec.not_before is None else round(1000 * spec.not_before.timestamp())
+        due_ms = None if spec.not_before is None else round(1000 * moment_of(spec.not_before).timestamp())
         job_id, at = new_id("job"), now()
         created, first, *standing = self._store.run(
             "accept",
@@ -111,7 +112,9 @@ class Jobs:
         )
         if not isinstance(first, str):
             return job_from_fields(first), created == 1
-        found = dict(zip(standing[::2], standing[1::2], strict=True))
+        found = {"status": "queued", **dict(zip(standing[::2], standing[1::2], strict=True))}
+        if due_ms is not None and "queue_position" not in found:
+            found["due_ms"] = str(due_ms)
         job = Job(
             id=job_id,
             tenant=tenant,
@@ -121,7 +124,7 @@ class Jobs:
             created_at=at,
             warnings=list(warnings),
             dataset_sha256=dataset.sha256,
-            **_standing({"status": "queued", **found, **({} if due_ms is None else {"due_ms": str(due_ms)})}),
+            **_standing(found),
         )
         return job, True
 

@@ -89,10 +89,18 @@ def _queue_full(limit: str, name: str) -> QueueFull:
     return QueueFull(f"{limit} jobs are queued already, as many as {name} allows; nothing was queued")
 
 
-def _dead_parent(job_id: str, status: str, place: str) -> DeltaqError:
+def archived(job_id: str, status: str, verb: str) -> IllegalTransition:
+    """A job whose record is archived is steered no more."""
+    return IllegalTransition(f"job {job_id} is {status} and archived: {verb} is not possible in this state")
+
+
+def dead_parent(job_id: str, status: str, place: str) -> DeltaqError:
+    """A job in `after`, at this place, cannot succeed any more; without a place: of a job that is to be retried."""
     what = f"it is {status}" if status else "there is no such job"
     if not place:
-        return IllegalTransition(f"a job that this one comes after, {job_id[:100]}, cannot succeed any more: {what}")
+        return IllegalTransition(
+            f"a job that this one comes after, {job_id[:100]}, has not succeeded: {what}", hint="retry that one first"
+        )
     allowed = "the id of a job of yours that has succeeded or still can"
     error = FieldError(f"/after/{place}", job_id[:100], what, allowed)
     return InvalidSpec(f"after.{place} {job_id[:100]!r}: {what}; allowed is {allowed}", errors=[error])
@@ -112,7 +120,7 @@ _BUILDERS: dict[str, Callable[..., DeltaqError]] = {
     "name_taken": _name_taken,
     "idempotency": _idempotency,
     "queue_full": _queue_full,
-    "dead_parent": _dead_parent,
+    "dead_parent": dead_parent,
 }
 
 

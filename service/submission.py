@@ -86,7 +86,7 @@ class Submission:
             idempotency,
             found.size,
             found.validation,
-            done=[job_id for job_id in spec.after if self._history.succeeded_long_ago(tenant, job_id)],
+            done=self._history.done_long_ago(tenant, spec.after),
             work=found.work,
             fingerprint=digest(kernels.fingerprint()) if spec.reuse else None,
         )[0]

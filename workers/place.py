@@ -39,9 +39,10 @@ class Place:
         if self.host != socket.gethostname() or not self.errors:
             return ""
         try:
-            lines = Path(self.errors).read_text(errors="replace").splitlines()
+            text = Path(self.errors).read_text(errors="replace")
         except OSError:
             return ""
+        lines = [line for line in text.splitlines() if line and not line.startswith(":")]  # Ray's own marks
         first = max((number for number, line in enumerate(lines) if line.startswith(_FATAL)), default=-_LAST_LINES)
         return "\n".join(lines[first:][:_LAST_LINES])[:_LAST_LETTERS]
 

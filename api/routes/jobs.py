@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
@@ -69,19 +70,19 @@ def show(job_id: str, services: The, tenant: Tenant) -> Response:
 @router.post("/{job_id}/cancel", status_code=202, response_model=schemas.Job, responses=problems(404, 409))
 def cancel(job_id: str, services: The, tenant: Tenant) -> Response:
     """Cancel a job: at once while it waits, at its next step while it runs."""
-    return accepted(services.jobs.request(tenant, job_id, "cancel"))
+    return accepted(services.history.steer(tenant, job_id, "cancel", partial(services.jobs.request, verb="cancel")))
 
 
 @router.post("/{job_id}/pause", status_code=202, response_model=schemas.Job, responses=problems(404, 409))
 def pause(job_id: str, services: The, tenant: Tenant) -> Response:
     """Pause a job; a running one keeps a checkpoint of the step it stopped at."""
-    return accepted(services.jobs.request(tenant, job_id, "pause"))
+    return accepted(services.history.steer(tenant, job_id, "pause", partial(services.jobs.request, verb="pause")))
 
 
 @router.post("/{job_id}/resume", status_code=202, response_model=schemas.Job, responses=problems(404, 409))
 def resume(job_id: str, services: The, tenant: Tenant) -> Response:
     """Let a paused job go on from where it stopped."""
-    return accepted(services.jobs.resume(tenant, job_id))
+    return accepted(services.history.steer(tenant, job_id, "resume", services.jobs.resume))
 
 
 @router.post("/{job_id}/retry", status_code=202, response_model=schemas.Job, responses=problems(404, 409))
@@ -92,7 +93,7 @@ def retry(
     from_: Annotated[Literal["checkpoint", "start"], Query(alias="from")] = "checkpoint",
 ) -> Response:
     """Queue a failed or cancelled job again."""
-    return accepted(services.jobs.retry(tenant, job_id, from_))
+    return accepted(services.history.steer(tenant, job_id, "retry", partial(services.jobs.retry, from_=from_)))
 
 
 @router.get("/{job_id}/metrics", response_model=schemas.List[schemas.MetricsRow], responses=problems(404))

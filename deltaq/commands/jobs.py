@@ -138,7 +138,7 @@ def _watch(job: Job, give_up_s: float, as_json: bool) -> None:
     elif job.result:
         console.facts(_flat({"job": job.id, **job.result}))
     if job.error:
-        console.say(f"{job.id} failed: {job.error}")
+        console.say(f"{job.id} {job.status.value}: {job.error}")
     raise typer.Exit(code)
 
 

@@ -37,8 +37,12 @@ if arg.validation then
   end
 end
 
+local waits_for, dead = unfinished_parents({tenant = arg.tenant, after = arg.after or ''}, arg.done or '')
+if dead then return refuse('dead_parent', dead[1], dead[2] or '', dead[3]) end
+
 local sequence, source
-if arg.fingerprint and not arg.after and not arg.due_ms then
+local waits = #waits_for > 0 or (arg.due_ms and tonumber(arg.due_ms) > now_ms())
+if arg.fingerprint and not waits then
   source = redis.call('GET', key('work', arg.tenant, arg.work, arg.fingerprint))
   local known = source and redis.call('HMGET', key('job', source), 'status', 'model') or {}
   if known[1] ~= 'succeeded' or redis.call('EXISTS', key('model', known[2])) == 0 then source = nil end
@@ -51,9 +55,6 @@ end
 if not source and arg.max_queued and count_all_queued() >= tonumber(arg.max_queued) then
   return refuse('queue_full', arg.max_queued, 'DELTAQ_MAX_QUEUED')
 end
-
-local waits_for, dead = unfinished_parents({tenant = arg.tenant, after = arg.after or ''}, arg.done or '')
-if dead then return refuse('dead_parent', dead[1], dead[2] or '', dead[3]) end
 
 sequence = redis.call('INCR', key('sequence'))
 local job = {id = arg.job, key = key('job', arg.job), tenant = arg.tenant, sequence = sequence,

@@ -22,7 +22,7 @@ local function settle(child, parent)
     redis.call('HSET', child.key, 'after', table.concat(redis.call('SMEMBERS', key('job', child.id, 'parents')), ' '))
     if child.status == 'queued' then enqueue(child) end
   elseif may(child.status, 'cancelled') and child.status ~= 'running' then
-    redis.call('HSET', child.key, 'error', (string.gsub(arg.error, '%%s', parent.id .. ' ' .. parent.status)))
+    redis.call('HSET', child.key, 'error', (string.gsub(arg.error, '%%s', parent.id .. ' is ' .. parent.status)))
     move(child, 'cancelled', arg.at)
     emit_status(child)
   end

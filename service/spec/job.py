@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from service.spec.base import Name, Seed, Spec
 from service.spec.data import DataSpec
@@ -12,12 +12,17 @@ from service.spec.network import Loss, NetworkSpec
 from service.spec.optimizer import OptimizerSpec
 from service.spec.rules import Rule
 from service.spec.stopping import EarlyStopping
+from service.spec.times import Moment
 from service.spec.warm_start import WarmStart
 
 TagKey = Annotated[  # jobs are looked for by `key=value`
     str, StringConstraints(pattern=r"^[^=]{1,64}$"), Field(description="1 to 64 characters, none of them '='")
 ]
-JobId = Annotated[str, StringConstraints(pattern=r"^job-[a-z2-7]{20}$"), Field(description="a job's id")]
+JobId = Annotated[
+    str,
+    StringConstraints(pattern=r"^job-[a-z2-7]{20}$"),
+    Field(description="a job's id: `job-` and 20 letters and digits"),
+]
 TagValue = Annotated[str, StringConstraints(max_length=256)]
 
 
@@ -56,6 +61,6 @@ class JobSpec(Spec):
     priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
     retries: Annotated[int, Field(ge=0, le=100)] = 3  # failed attempts with an error that may pass
     time_limit_s: Annotated[float, Field(gt=0, le=1e9)] | None = None  # seconds running, all attempts added
-    not_before: Annotated[AwareDatetime, Field(strict=False)] | None = None
+    not_before: Moment | None = None
     after: Annotated[tuple[JobId, ...], Field(strict=False, max_length=100)] = ()  # jobs that must have succeeded first
     reuse: bool = False  # a job of the same work that has succeeded answers for this one

@@ -299,7 +299,7 @@ class TestTimeLimit:
         assert job.error is not None
         assert job.error["title"] == "TimeLimit"
         assert "time_limit_s is 1000" in job.error["detail"]
-        assert "in 2 attempt(s)" in job.error["detail"]
+        assert "all attempts added" in job.error["detail"]
         assert job.checkpoint is not None
         assert job.checkpoint.step == 8
         assert len(room.files("checkpoints")) == 1

@@ -74,7 +74,7 @@ def test_all_that_come_after_a_job_that_did_not_succeed_are_cancelled(rooms: Roo
         assert job.status is S.CANCELLED
         assert job.error is not None
         assert job.error["title"] == "DependencyFailed"
-        assert f"job {parent} {rooms.status(parent)}" in job.error["detail"]
+        assert f"job {parent} is {rooms.status(parent)}" in job.error["detail"]
         assert rooms.ends_said(job_id) == [S.CANCELLED]
     assert rooms.try_claim() is None
     assert rooms.store.command("KEYS", "deltaq:job:*:parents") == []
@@ -114,7 +114,7 @@ def test_a_cancelled_child_is_retried_once_its_parent_is(rooms: Rooms) -> None:
     child = rooms.accept(after=[lease.job_id])
     fail(rooms, lease)
     settle(rooms)
-    with pytest.raises(IllegalTransition, match=f"{lease.job_id}, cannot succeed any more: it is failed"):
+    with pytest.raises(IllegalTransition, match=f"{lease.job_id}, has not succeeded: it is failed"):
         rooms.jobs.retry(rooms.tenant, child.id)
     rooms.jobs.retry(rooms.tenant, lease.job_id)
     assert rooms.jobs.retry(rooms.tenant, child.id).waits_for == [lease.job_id]

@@ -159,7 +159,7 @@ class TestNotBefore:
 
     def test_a_time_that_is_over_says_nothing(self, rooms: Rooms) -> None:
         job = rooms.accept(not_before="2020-01-01T00:00:00Z")
-        assert job.queue_position == 0
+        assert (job.queue_position, job.waits_until, rooms.job(job.id).waits_until) == (0, None, None)
         assert rooms.claim().job.id == job.id
 
     @pytest.mark.parametrize("verb", ["cancel", "pause"])

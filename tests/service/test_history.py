@@ -9,8 +9,9 @@ import orjson
 import pytest
 
 from service.artifacts import Artifacts
-from service.errors import InvalidSpec, JobNotFound, Misconfigured
+from service.errors import IllegalTransition, InvalidSpec, JobNotFound, Misconfigured
 from service.history import History
+from service.ids import new_id
 from service.jobs import JobStatus
 from service.store import Store
 from tests.service.rooms import Rooms
@@ -100,9 +101,13 @@ def test_a_job_that_others_wait_for_stays_until_they_are_settled(rooms: Rooms, h
 def test_jobs_come_after_archived_ones_that_have_succeeded(rooms: Rooms, history: History) -> None:
     good, dead = ended(rooms), rooms.bring_to(JobStatus.FAILED).job_id
     history.archive(age_s=-1)
-    assert [history.succeeded_long_ago(rooms.tenant, job_id) for job_id in (good, dead)] == [True, False]
-    with pytest.raises(InvalidSpec, match="there is no such job"):
-        rooms.accept(after=[dead])
+    assert history.done_long_ago(rooms.tenant, [good, new_id("job")]) == [good]
+    with pytest.raises(InvalidSpec, match=r"after\.1 .*it is failed"):
+        history.done_long_ago(rooms.tenant, [good, dead])
+    with pytest.raises(IllegalTransition, match="is failed and archived: retry is not possible"):
+        history.steer(rooms.tenant, dead, "retry", rooms.jobs.retry)
+    with pytest.raises(JobNotFound):
+        history.steer(rooms.tenant, new_id("job"), "retry", rooms.jobs.retry)
 
 
 def test_an_archive_of_a_later_version_is_refused_by_name(rooms: Rooms, history: History, artifacts: Artifacts) -> None:

@@ -46,6 +46,15 @@ def test_the_same_work_is_answered_at_once_and_says_by_whom(service: Service) ->
     assert submit(service, reuse=True).result == job.result  # always the one that was trained
 
 
+def test_what_need_not_wait_is_answered_too_and_what_must_is_done(service: Service) -> None:
+    first = submit(service)
+    service.room.run()
+    assert submit(service, reuse=True, after=[first.id]).status is JobStatus.SUCCEEDED
+    past = submit(service, reuse=True, not_before="2020-01-01T00:00:00Z")
+    assert (past.status, past.waits_until) == (JobStatus.SUCCEEDED, None)
+    assert submit(service, reuse=True, not_before="2100-01-01T00:00:00Z").status is JobStatus.QUEUED
+
+
 @pytest.mark.parametrize(
     "change", [{"seed": 1}, {"epochs": 3}, {"dataset": "wine"}, {"early_stopping": {}}, {"data": {"split_seed": 2}}]
 )
