@@ -42,6 +42,7 @@ def _keep(name: str, every_s: float, step: Callable[[], Sequence[str]]) -> None:
             except Exception:
                 log.exception("not tidied up", what=name)
             else:
-                log.info("tidied up", what=name, count=len(done))
+                if done:
+                    log.info("tidied up", what=name, count=len(done))
 
     Thread(target=keep, name=name, daemon=True).start()
