@@ -123,14 +123,13 @@ def test_a_step_longer_than_a_lease_is_no_sign_of_death(brisk: LiveService) -> N
 
 
 def test_a_job_that_kills_its_runners_ends_and_so_do_those_that_wait_for_it(brisk: LiveService) -> None:
-    first = brisk.submit({**SLOW_STEPS, "epochs": 50})
+    first = brisk.submit({**SLOW_STEPS, "epochs": 5})
     second = brisk.submit({**TINY, "after": [first]})
     third = brisk.submit({**TINY, "after": [second]})
     lease = None
     for _ in range(DEATHS):
         lease = brisk.lease(first, after=lease)
-        pid = brisk.pid_of(first)
-        os.kill(pid, signal.SIGSEGV)  # so that it can say what it dies of
+        pid = until(partial(struck, brisk, first, signal.SIGSEGV), 30, "its runner")  # it can say what it dies of
         until(partial(ended, pid), 10, "its death")
     error = brisk.finish(first, "failed")["error"]
     assert error["title"] == "Poisonous"
@@ -220,6 +219,16 @@ def refused_with(service: LiveService) -> set[tuple[int, str | None]]:
     """How a submission is refused while Redis is away, if it is."""
     answer = service.http.post("/v1/jobs", json=TINY)
     return set() if answer.status_code == 202 else {(answer.status_code, answer.headers.get("retry-after"))}
+
+
+def struck(service: LiveService, job_id: str, number: int) -> int | None:
+    """Signal the job's runner; what is shown of it may be older than its end."""
+    pid = service.pid_of(job_id)
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return None
+    return pid
 
 
 def ended(pid: int) -> bool:

@@ -101,7 +101,7 @@ def test_a_part_that_will_not_end_is_ended_within_two_seconds(tmp_path: Path) ->
 
 def test_a_part_that_dies_alone_starts_again_without_what_it_had_started(tmp_path: Path) -> None:
     with running(tmp_path, shell("part", RUNAWAY), shell("other", "exec sleep 984")) as family:
-        until(lambda: all(family.find(sleeper) for sleeper in SLEEPERS), "the part and its runaways run")
+        until(lambda: all(map(family.find, (*SLEEPERS, "sleep 984"))), "the parts and the runaways run")
         other, first = family.pid_of("sleep 984"), family.pid_of("sleep 985")
         runaways = {family.pid_of("sleep 986"), family.pid_of("sleep 987")}
         os.kill(first, signal.SIGKILL)
