@@ -89,6 +89,11 @@ class Dataset:
         """What makes an upload under the same name the same data set: its bytes, target and column types."""
         return identity(self.sha256, self.target, self.overrides)
 
+    @property
+    def content(self) -> list[Any]:
+        """What its values are, in a document that tells it from others: its bytes, and how its columns are taken."""
+        return [self.sha256, dict(self.overrides)]
+
     def to_document(self) -> dict[str, Any]:
         """The record as plain JSON values."""
         return {"format": _FORMAT, **asdict(self)}

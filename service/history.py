@@ -16,8 +16,9 @@ import structlog
 
 from service import strict_json
 from service.artifacts import Artifacts, Chunk
+from service.checkpoints import check_format
 from service.cursors import DEFAULT_LIMIT, Page, check_limit, decode_cursor, encode_cursor
-from service.errors import JobNotFound, Misconfigured, Unavailable
+from service.errors import JobNotFound, Unavailable
 from service.ids import is_id
 from service.job_records import Jobs, job_from_fields
 from service.jobs import Job, JobStatus
@@ -110,7 +111,7 @@ class History:
         return None
 
     def archived(self, tenant: str, job_id: str) -> ArchivedJob:
-        """A job that Redis knows no more. Raises: JobNotFound; StoreUnavailable."""
+        """A job that Redis knows no more. Raises: JobNotFound; NewerFormat; StoreUnavailable."""
         if not is_id("job", job_id):
             raise job_not_found(strict_json.printable(job_id))
         try:
@@ -118,10 +119,7 @@ class History:
         except FileNotFoundError:
             raise job_not_found(job_id) from None
         document = strict_json.decode(head)
-        if document["format"] > FORMAT:
-            raise Misconfigured(
-                f"the archive of job {job_id} has format {document['format']}; this deltaq reads up to {FORMAT}"
-            )
+        check_format(document, FORMAT, f"the archive of job {job_id}")
         if document["tenant"] != tenant:
             raise job_not_found(job_id)
         fields = [part for name, value in document["record"].items() for part in (name, value)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, replace
 
 from service import strict_json
@@ -60,21 +59,17 @@ class Plan:
         """The name of the preparation: a digest of the data and of every field that changes a bit of its arrays."""
         document = [
             FORMAT,
-            _identity(self.dataset),
-            None if self.validation is None else _identity(self.validation),
+            self.dataset.content,
+            None if self.validation is None else self.validation.content,
             self.spec.data.model_dump(mode="json"),
             self.spec.network.precision,
             self.outputs,
             self.fold,
             None if self.given is None else self.given.to_json(),
         ]
-        return hashlib.sha256(strict_json.encode(document).encode()).hexdigest()
+        return strict_json.sha256(document)
 
     def _column(self, name: str | None) -> Column:
         column = self.dataset.column(name or "")
         assert column is not None  # a resolved spec names columns that are there
         return column
-
-
-def _identity(dataset: Dataset) -> list[object]:
-    return [dataset.sha256, dict(dataset.overrides)]

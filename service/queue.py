@@ -20,7 +20,6 @@ from service.gang_size import GangSize
 from service.job_records import job_from_fields
 from service.jobs import TRANSITIONS_LINE, CheckpointRef, Job, JobStatus, Lease
 from service.lease_watch import LeaseWatch
-from service.same_work import digest
 from service.store import Store, key
 from service.timestamps import now
 
@@ -272,7 +271,7 @@ class Queue:
         Raises: LeaseLost.
         """
         documents = {"result": strict_json.encode(dict(result)), "document": strict_json.encode(dict(model))}
-        kernels = digest(result.get("fingerprint"))
+        kernels = strict_json.sha256(result.get("fingerprint"))
         self._end("succeed", lease, model=model["id"], path=model.get("path"), fingerprint=kernels, **documents)
 
     def fail(self, lease: Lease, error: DeltaqError) -> None:

@@ -6,9 +6,6 @@ and of the kernels' fingerprint. Knows neither Redis nor jobs.
 
 from __future__ import annotations
 
-import hashlib
-from typing import Any
-
 from service import strict_json
 from service.datasets import Dataset
 from service.spec import JobSpec
@@ -25,13 +22,4 @@ def work_digest(spec: JobSpec, dataset: Dataset, validation: Dataset | None) -> 
     if spec.mode == "sync":
         del fields["workers"]
     fields["data"].pop("validation_dataset")
-    return digest([fields, _content(dataset), None if validation is None else _content(validation)])
-
-
-def digest(document: Any) -> str:
-    """The SHA-256 of a JSON document in its one form."""
-    return hashlib.sha256(strict_json.encode(document).encode()).hexdigest()
-
-
-def _content(dataset: Dataset) -> list[Any]:
-    return [dataset.sha256, dict(dataset.overrides)]
+    return strict_json.sha256([fields, dataset.content, None if validation is None else validation.content])

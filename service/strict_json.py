@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import orjson
@@ -10,6 +11,11 @@ import orjson
 def encode(value: Any) -> str:
     """The document in one line with sorted keys, so that equal values are equal text; what is not finite is null."""
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS | orjson.OPT_SERIALIZE_NUMPY).decode()
+
+
+def sha256(value: Any) -> str:
+    """The SHA-256 of the document, in hex: of equal values the same."""
+    return hashlib.sha256(encode(value).encode()).hexdigest()
 
 
 def decode(text: str | bytes) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -19,7 +18,7 @@ from service.models import ModelStore
 from service.queue import Queue
 from service.refusals import unknown_dataset
 from service.resolution import VALIDATION_POINTER, Resolution, resolve
-from service.same_work import digest, work_digest
+from service.same_work import work_digest
 from service.spec import JobSpec
 from service.warm_start import as_start, find_start
 from workers import kernels
@@ -88,7 +87,7 @@ class Submission:
             found.validation,
             done=self._history.done_long_ago(tenant, spec.after),
             work=found.work,
-            fingerprint=digest(kernels.fingerprint()) if spec.reuse else None,
+            fingerprint=strict_json.sha256(kernels.fingerprint()) if spec.reuse else None,
         )[0]
 
     def _resolve_to_queue(self, request: _Request) -> _Resolved:
@@ -153,4 +152,4 @@ class _Request:
 
 def request_sha256(spec: JobSpec) -> str:
     """What makes two requests the same: the fields that differ from their defaults, in whatever order and form."""
-    return hashlib.sha256(strict_json.encode(spec.model_dump(mode="json", exclude_defaults=True)).encode()).hexdigest()
+    return strict_json.sha256(spec.model_dump(mode="json", exclude_defaults=True))

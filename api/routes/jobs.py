@@ -61,7 +61,7 @@ def list_jobs(
     return JSONAnswer(page_json(page, job_json))
 
 
-@router.get("/{job_id}", response_model=schemas.Job, responses=problems(404))
+@router.get("/{job_id}", response_model=schemas.Job, responses=problems(404, 409))
 def show(job_id: str, services: The, tenant: Tenant) -> Response:
     """Show a job."""
     return JSONAnswer(job_json(services.history.get(tenant, job_id)))
@@ -96,7 +96,7 @@ def retry(
     return accepted(services.history.steer(tenant, job_id, "retry", partial(services.jobs.retry, from_=from_)))
 
 
-@router.get("/{job_id}/metrics", response_model=schemas.List[schemas.MetricsRow], responses=problems(404))
+@router.get("/{job_id}/metrics", response_model=schemas.List[schemas.MetricsRow], responses=problems(404, 409))
 def metrics(
     job_id: str, services: The, tenant: Tenant, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT
 ) -> Response:
@@ -104,7 +104,7 @@ def metrics(
     return JSONAnswer(page_json(services.history.metrics(tenant, job_id, cursor=cursor, limit=limit), _as_it_is))
 
 
-@router.get("/{job_id}/logs", response_model=schemas.List[schemas.LogLine], responses=problems(404))
+@router.get("/{job_id}/logs", response_model=schemas.List[schemas.LogLine], responses=problems(404, 409))
 def logs(job_id: str, services: The, tenant: Tenant, cursor: Cursor = None, limit: Limit = DEFAULT_LIMIT) -> Response:
     """List the log lines that are kept, oldest first."""
     return JSONAnswer(page_json(services.history.logs(tenant, job_id, cursor=cursor, limit=limit), _as_it_is))

@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from service.artifacts import Artifacts
-from service.errors import IllegalTransition, InvalidSpec, JobNotFound, Misconfigured
+from service.errors import IllegalTransition, InvalidSpec, JobNotFound, NewerFormat
 from service.history import History
 from service.ids import new_id
 from service.jobs import JobStatus
@@ -116,7 +116,7 @@ def test_an_archive_of_a_later_version_is_refused_by_name(rooms: Rooms, history:
     head, *rows = artifacts.read(f"jobs/{job_id}.jsonl").splitlines()
     later = orjson.dumps({**orjson.loads(head), "format": 2})
     artifacts.write(f"jobs/{job_id}.jsonl", b"\n".join([later, *rows]))
-    with pytest.raises(Misconfigured, match=r"format 2; this deltaq reads up to 1"):
+    with pytest.raises(NewerFormat, match=r"the archive of job .* has format 2, this deltaq reads up to 1"):
         history.get(rooms.tenant, job_id)
 
 
