@@ -1,6 +1,7 @@
 """One listener for a whole process: hears which jobs have new events, and wakes the streams that follow them.
 
-Knows no event and no client. A wake-up may be spurious and may, while Redis is away, be lost: who is woken looks.
+While nobody follows, it does not listen: all jobs of the service make hints. Knows no event and no client. A wake-up
+may be spurious and may, while Redis is away, be lost: who is woken looks.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ class HintListener:
         self._store = store
         self._readers: dict[str, set[asyncio.Event]] = {}  # by job or tenant; changed by the event loop alone
         self._stop = threading.Event()
+        self._wanted = threading.Event()  # somebody follows, or it is to stop
         self._thread = threading.Thread(target=self._listen, name="hints", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -45,6 +47,7 @@ class HintListener:
     def close(self) -> None:
         """End every stream; the listener ends within LISTEN_S."""
         self._stop.set()
+        self._wanted.set()
         self._wake(None)
 
     def join(self) -> None:
@@ -60,6 +63,7 @@ class HintListener:
         woken, different = asyncio.Event(), set(names)
         for name in different:
             self._readers.setdefault(name, set()).add(woken)
+        self._wanted.set()
         try:
             yield woken
         finally:
@@ -82,6 +86,7 @@ class HintListener:
 
     def _listen(self) -> None:
         while not self._stop.is_set():
+            self._wanted.wait()
             try:
                 self._hear()
             except StoreUnavailable:
@@ -93,10 +98,18 @@ class HintListener:
     def _hear(self) -> None:
         with Hints(self._store) as hints:
             self._wake_from_thread(None)  # hints were lost while there was no subscription
-            while not self._stop.is_set():
+            while not self._stop.is_set() and self._followed():
                 hint = hints.next(LISTEN_S)
                 if hint is not None and (hint.job_id in self._readers or hint.tenant in self._readers):
                     self._wake_from_thread(hint)
+
+    def _followed(self) -> bool:
+        """Whether anybody follows; who comes just after is seen, since it asks again by `_wanted`."""
+        if not self._readers:
+            self._wanted.clear()
+        if self._readers or self._stop.is_set():
+            self._wanted.set()
+        return self._wanted.is_set()
 
     def _wake_from_thread(self, hint: Hint | None) -> None:
         if self._loop is not None and not self._loop.is_closed():
