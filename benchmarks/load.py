@@ -1,12 +1,14 @@
 """A load from a process of its own: the same POST over and over, on connections that stay open.
 
-Asked {"port", "path", "body", "connections", and "requests" or "seconds"}, the side answers {"requests", "seconds"}. It
-does as little as it can beside sending and counting, so that it is not what is measured; any answer but 2xx ends it.
+Asked {"port", "path", "body", "connections", and "requests" or "seconds"}, the side answers {"requests", "seconds"};
+asked for "seeds" as well, each body has a seed of its own. It does as little as it can beside sending and counting, so
+that it is not what is measured; any answer but 2xx ends it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import platform
 import re
@@ -19,6 +21,8 @@ from typing import Any
 from benchmarks.sides import Ready, serve
 
 HEAD_END = b"\r\n\r\n"
+FIRST_SEED = 10**9  # all have as many digits
+SEEDS = itertools.count(FIRST_SEED)
 LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 
 
@@ -26,15 +30,19 @@ class Load:
     """One question's requests: how many were answered, and whether there are to be more."""
 
     def __init__(self, question: dict[str, Any]) -> None:
-        body = json.dumps(question["body"]).encode()
+        body = json.dumps({**question["body"], "seed": FIRST_SEED} if question.get("seeds") else question["body"])
         head = (
             f"POST {question['path']} HTTP/1.1\r\nHost: 127.0.0.1:{question['port']}\r\n"
             f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         )
-        self.request = head.encode() + body
+        self._parts = (head + body).encode().split(str(FIRST_SEED).encode())
         self.answered = 0
         self._left: int = question.get("requests", sys.maxsize)
         self._end: float = time.perf_counter() + question.get("seconds", float("inf"))
+
+    def request(self) -> bytes:
+        """The next one."""
+        return str(next(SEEDS)).encode().join(self._parts)
 
     def more(self) -> bool:
         """Whether to send one; it is then taken to be sent."""
@@ -74,7 +82,7 @@ class Connection(asyncio.Protocol):
 
     def _send(self) -> None:
         if self._load.more():
-            self._transport.write(self._load.request)
+            self._transport.write(self._load.request())
         else:
             self._end(None)
 
