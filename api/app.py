@@ -59,6 +59,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services.listener.close()
     services.listener.join()
     services.store.close()
+    await services.async_store.close()
 
 
 async def _answer_problem(request: Request, error: Exception) -> Response:

@@ -12,6 +12,7 @@ import ipaddress
 import os
 import stat
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -125,6 +126,7 @@ def read_keys(path: Path) -> list[APIKey]:
     return keys
 
 
+@lru_cache(256)
 def is_loopback(host: str) -> bool:
     """Whether an address or name reaches this machine alone."""
     try:

@@ -15,11 +15,13 @@ LastEventID = Annotated[str | None, Header(alias="Last-Event-ID", max_length=100
 LastEventIDInQuery = Annotated[
     str | None, Query(alias="last_event_id", max_length=100, description="As the header, which goes first")
 ]
+IDEMPOTENCY_KEY = "Idempotency-Key"
+KEY_PATTERN = r"^[ -~]{1,255}$"
 _ASCII = "1 to 255 printable ASCII characters"
 IdempotencyKey = Annotated[
-    Annotated[str, StringConstraints(pattern=r"^[ -~]{1,255}$"), Field(description=_ASCII)] | None,
+    Annotated[str, StringConstraints(pattern=KEY_PATTERN), Field(description=_ASCII)] | None,
     Header(
-        alias="Idempotency-Key",
+        alias=IDEMPOTENCY_KEY,
         description=f"{_ASCII}; kept 24 h: the same key and spec again give the same job",
     ),
 ]

@@ -11,7 +11,9 @@ from starlette.requests import Request
 
 from api.following import READERS, Follower
 from api.hint_listener import HintListener
+from api.intake import Intake
 from service.artifacts import Artifacts
+from service.async_store import AsyncStore
 from service.dataset_records import DatasetRecords
 from service.errors import Misconfigured
 from service.events import Events
@@ -35,6 +37,7 @@ class Services:
 
     settings: Settings
     store: Store
+    async_store: AsyncStore
     jobs: Jobs
     history: History
     queue: Queue
@@ -43,6 +46,7 @@ class Services:
     models: ModelStore
     evaluations: ModelEvaluations
     submission: Submission
+    intake: Intake
     listener: HintListener
     follower: Follower
     upload_limiter: CapacityLimiter
@@ -51,16 +55,18 @@ class Services:
     @classmethod
     def of(cls, settings: Settings) -> Services:
         """Put the parts together. Raises: Misconfigured."""
-        store = _store(settings.redis_url)
+        store, async_store = _stores(settings.redis_url)
         limits = Limits(settings.max_queued, settings.max_queued_tenant)
         artifacts = Artifacts(settings.artifacts_url, settings.min_free)
         jobs, datasets = Jobs(store, limits), DatasetRecords(store)
         queue, listener = Queue(store), HintListener(store)
         models = ModelStore(ModelRecords(store), artifacts)
         history = History(store, jobs, artifacts)
+        submission = Submission(jobs, history, datasets, models, queue, settings.max_job_bytes)
         return cls(
             settings=settings,
             store=store,
+            async_store=async_store,
             jobs=jobs,
             history=history,
             queue=queue,
@@ -68,7 +74,8 @@ class Services:
             artifacts=artifacts,
             models=models,
             evaluations=ModelEvaluations(models, datasets, artifacts),
-            submission=Submission(jobs, history, datasets, models, queue, settings.max_job_bytes),
+            submission=submission,
+            intake=Intake(submission, async_store, limits),
             listener=listener,
             follower=Follower(history, Events(store), listener, CapacityLimiter(READERS)),
             upload_limiter=CapacityLimiter(UPLOADS),
@@ -76,24 +83,26 @@ class Services:
         )
 
 
-def _store(url: str | None) -> Store:
+def _stores(url: str | None) -> tuple[Store, AsyncStore]:
     if not url:
         raise Misconfigured("it is not said where Redis is", hint="set DELTAQ_REDIS_URL")
     try:
-        return Store(url)
+        return Store(url), AsyncStore(url)
     except ValueError as error:
         raise Misconfigured(f"DELTAQ_REDIS_URL is no address of a Redis: {error}") from None
 
 
-async def _services(request: Request) -> Services:  # async, so that no thread is taken for it
+async def services_of(request: Request) -> Services:
+    """The parts; async, so that no thread is taken for it."""
     services: Services = request.app.state.services
     return services
 
 
-async def _tenant(request: Request) -> str:
+async def tenant_of(request: Request) -> str:
+    """Who asks."""
     tenant: str = request.state.tenant  # set by the boundary, which lets nobody else in
     return tenant
 
 
-The = Annotated[Services, Depends(_services)]
-Tenant = Annotated[str, Depends(_tenant)]
+The = Annotated[Services, Depends(services_of)]
+Tenant = Annotated[str, Depends(tenant_of)]

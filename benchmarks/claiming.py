@@ -18,6 +18,7 @@ from benchmarks.tiny import SPEC, running_redis
 from benchmarks.unflushed import unflushed
 
 if TYPE_CHECKING:
+    from service.acceptance import Acceptance
     from service.datasets import Dataset
     from service.store import Store
 
@@ -44,6 +45,12 @@ class Claims:
             for width in WIDTHS
         ]
 
+    def _job(self) -> Acceptance:
+        from service.acceptance import Acceptance
+
+        tenant = f"tenant-{self._random.randrange(TENANTS)}"
+        return Acceptance(tenant, self._random.choice(self._specs), self._dataset)
+
     def fill(self, depth: int) -> None:
         """Accept as many as are missing."""
         missing = depth - self._queue.depth()
@@ -51,8 +58,7 @@ class Claims:
             return
         with unflushed(self._store.command):
             for _ in range(missing):
-                tenant = f"tenant-{self._random.randrange(TENANTS)}"
-                self._jobs.accept(tenant, self._random.choice(self._specs), self._dataset)
+                self._jobs.accept(self._job())
 
     def seconds(self, depth: int, count: int) -> list[float]:
         """Of each of so many claims; the job that each gets goes back to where it was."""

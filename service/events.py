@@ -14,7 +14,7 @@ from typing import Self
 
 from service.errors import FieldError, InvalidRequest
 from service.ids import is_id
-from service.job_records import job_from_fields
+from service.job_fields import job_from_fields
 from service.jobs import Job, JobStatus
 from service.refusals import job_not_found
 from service.store import HINTS, Store, answering

@@ -20,7 +20,8 @@ from service.checkpoints import check_format
 from service.cursors import DEFAULT_LIMIT, Page, check_limit, decode_cursor, encode_cursor
 from service.errors import JobNotFound, Unavailable
 from service.ids import is_id
-from service.job_records import Jobs, job_from_fields
+from service.job_fields import job_from_fields
+from service.job_records import Jobs
 from service.jobs import Job, JobStatus
 from service.refusals import archived, dead_parent, job_not_found
 from service.store import Store, key

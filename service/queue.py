@@ -17,7 +17,7 @@ from typing import Any, Literal, cast
 from service import strict_json
 from service.errors import DeltaqError, DependencyFailed, Poisonous
 from service.gang_size import GangSize
-from service.job_records import job_from_fields
+from service.job_fields import job_from_fields
 from service.jobs import TRANSITIONS_LINE, CheckpointRef, Job, JobStatus, Lease
 from service.lease_watch import LeaseWatch
 from service.store import Store, key

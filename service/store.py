@@ -23,7 +23,7 @@ Key schema (each part that varies has its `%` and `:` escaped, so that no name c
     deltaq:running                           set of running jobs
     deltaq:claim:{claim token}               hash: the job given for this claim, and its token; two minutes
     deltaq:idempotency:{tenant}:{digest}     hash: request, job; 24 hours
-    deltaq:job:{id}                          hash: the record (`job_records.job_from_fields` reads it) and its lease
+    deltaq:job:{id}                          hash: the record (`job_fields` reads it) and its lease
     deltaq:job:{id}:metrics                  list: row of epoch n at n - 1
     deltaq:job:{id}:events                   stream: type, data; trimmed
     deltaq:job:{id}:logs                     stream: line; ids are line numbers; trimmed
@@ -49,7 +49,7 @@ Key schema (each part that varies has its `%` and `:` escaped, so that no name c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from hashlib import sha1
@@ -85,32 +85,21 @@ class Store:
 
     def __init__(self, url: str, *, timeout_s: float = 5.0) -> None:
         self._timeout_s = timeout_s
-        self._client = redis.Redis.from_url(
-            url,
-            decode_responses=True,
-            protocol=2,  # no pushed messages between answers
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            retry=Retry(NoBackoff(), 0),  # the default of 10 retries doubles writes when the server restarts
-            retry_on_error=[],
-        )
+        self._client = redis.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **connection_options(timeout_s))
 
     def run(self, script: str, /, **arguments: Argument | None) -> list[Any]:
         """Run one Lua step by name; None is an argument that is not given. Returns what it answers.
 
         Raises: the step's refusal as a DeltaqError; StoreUnavailable.
         """
-        text, digest = _script(script)
-        given = [part for name, value in arguments.items() if value is not None for part in (name, value)]
+        text, digest = script_of(script)
+        given = flat(arguments)
         with answering():
             try:
                 answer = self._client.evalsha(digest, 0, *given)
             except redis.exceptions.NoScriptError:  # a server that started since: it has run nothing
                 answer = self._client.eval(text, 0, *given)
-        outcome, *values = cast("list[Any]", answer)
-        if outcome == "refused":
-            raise refusal(*values)
-        return values
+        return values_of(answer)
 
     def command(self, *words: Argument) -> Any:
         """Send one plain command, mostly a read, and return its answer.
@@ -167,8 +156,32 @@ def answering() -> Iterator[None]:
         raise
 
 
+def connection_options(timeout_s: float) -> dict[str, Any]:
+    """How every client connects; it must not retry either: the default of 10 doubles writes as the server restarts."""
+    return {
+        "decode_responses": True,
+        "protocol": 2,  # no pushed messages between answers
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
+        "retry_on_error": [],
+    }
+
+
+def flat(arguments: Mapping[str, Argument | None]) -> list[Argument]:
+    """The arguments of a step as it gets them: name, value, name, value …"""
+    return [part for name, value in arguments.items() if value is not None for part in (name, value)]
+
+
+def values_of(answer: Any) -> list[Any]:
+    """What a step answered. Raises: its refusal as a DeltaqError."""
+    outcome, *values = answer
+    if outcome == "refused":
+        raise refusal(*values)
+    return cast("list[Any]", values)
+
+
 @cache
-def _script(name: str) -> tuple[str, str]:
+def script_of(name: str) -> tuple[str, str]:
     """The text of a step, its `#!lua` line first and the prelude next, and the digest that Redis knows it by."""
     first, rest = (_LUA / f"{name}.lua").read_text("utf-8").split("\n", 1)
     text = "\n".join((first, (_LUA / "prelude.lua").read_text("utf-8"), rest))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property
 
 from service import strict_json
+from service.acceptance import Acceptance, Idempotency
 from service.dataset_records import DatasetRecords
 from service.datasets import Dataset
-from service.errors import DatasetNotFound, FieldError, InvalidSpec, UnknownDataset
+from service.errors import DatasetNotFound, FieldError, InvalidSpec
 from service.gang_size import GangSize, gang_size
 from service.history import History
 from service.job_records import Jobs
@@ -24,6 +26,25 @@ from service.warm_start import as_start, find_start
 from workers import kernels
 
 _REMEMBERED = 256  # requests whose resolution is kept
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A spec as one tenant sent it."""
+
+    tenant: str
+    spec: JobSpec
+    idempotency_key: str | None = None
+
+    @cached_property
+    def sha256(self) -> str:
+        """What makes two requests the same: the fields that differ from their defaults, in whatever order and form."""
+        return strict_json.sha256(self.spec.model_dump(mode="json", exclude_defaults=True))
+
+    @property
+    def idempotency(self) -> Idempotency | None:
+        """The key, if there is one, and what came with it."""
+        return None if self.idempotency_key is None else (self.idempotency_key, self.sha256)
 
 
 @dataclass(frozen=True)
@@ -56,42 +77,44 @@ class Submission:
         self._queue = queue
         self._datasets = datasets
         self._max_job_bytes = max_job_bytes
-        self._resolved = lru_cache(_REMEMBERED)(self._resolve_to_queue)
+        self._remembered = _Remembered()
 
     def submit(self, tenant: str, spec: JobSpec, idempotency_key: str | None = None) -> Job:
         """Queue a job; the same key and spec again give the job that they made.
 
         Raises: InvalidSpec; UnknownDataset; QueueFull; IdempotencyConflict; StoreUnavailable.
         """
-        request = _Request(tenant, spec, request_sha256(spec))
-        idempotency = None if idempotency_key is None else (idempotency_key, request.sha256)
-        if idempotency is not None:
-            made = self._jobs.find_idempotent(tenant, idempotency)
+        prepared = self.prepare(Submitted(tenant, spec, idempotency_key))
+        return prepared if isinstance(prepared, Job) else self._jobs.accept(prepared)[0]
+
+    def prepare(self, one: Submitted) -> Acceptance | Job:
+        """Decide all that is decided before a job is accepted; the job itself where its key has made it already.
+
+        Raises: InvalidSpec; UnknownDataset; IdempotencyConflict; StoreUnavailable.
+        """
+        if one.idempotency is not None:
+            made = self._jobs.find_idempotent(one.tenant, one.idempotency)
             if made is not None:  # its data set may be gone by now: the answer stays the same
-                return self._history.get(tenant, made)
-        try:
-            return self._accept(request, self._resolved(request), idempotency)
-        except UnknownDataset:  # it may have been deleted since the request was remembered, and its name used again
-            self._resolved.cache_clear()
-            return self._accept(request, self._resolved(request), idempotency)
+                return self._history.get(one.tenant, made)
+        found = self._resolve_to_queue(one)
+        self._remembered.put(one, found)
+        warnings = [*found.warnings, *self._waits_for_slots(one.spec)]
+        return _acceptance(one, found, warnings, self._history.done_long_ago(one.tenant, one.spec.after))
 
-    def _accept(self, request: _Request, found: _Resolved, idempotency: tuple[str, str] | None) -> Job:
-        tenant, spec = request.tenant, request.spec
-        return self._jobs.accept(
-            tenant,
-            found.spec,
-            found.dataset,
-            [*found.warnings, *self._waits_for_slots(spec)],
-            idempotency,
-            found.size,
-            found.validation,
-            done=self._history.done_long_ago(tenant, spec.after),
-            work=found.work,
-            fingerprint=strict_json.sha256(kernels.fingerprint()) if spec.reuse else None,
-        )[0]
+    def at_hand(self, one: Submitted) -> Acceptance | None:
+        """What `prepare` returned for the same request, where it may be taken for true: it asks nobody.
 
-    def _resolve_to_queue(self, request: _Request) -> _Resolved:
-        dataset, validation, found = self._resolve(request.tenant, request.spec)
+        A data set may have been deleted since, and its name used again; or the key may have made a job whose record is
+        archived. The step that accepts says UnknownDataset or JobNotFound then, and it has to be prepared.
+        """
+        spec = one.spec
+        if spec.after or spec.workers.min > 1 or spec.warm_start is not None:  # what these come to changes
+            return None
+        found = self._remembered.get(one)
+        return None if found is None else _acceptance(one, found, found.warnings)
+
+    def _resolve_to_queue(self, one: Submitted) -> _Resolved:
+        dataset, validation, found = self._resolve(one.tenant, one.spec)
         work = work_digest(found.spec, dataset, validation)
         return _Resolved(found.spec, dataset, validation, found.warnings, gang_size(found), work)
 
@@ -134,22 +157,33 @@ class Submission:
             raise InvalidSpec(f"network.hidden: {what}; allowed are {allowed} (DELTAQ_MAX_JOB_BYTES)", errors=[error])
 
 
-@dataclass(frozen=True)
-class _Request:
-    """A spec as one tenant sent it; equal ones come to the same, but where a model may be gone by then."""
+class _Remembered:
+    """What the latest requests came to; any thread's."""
 
-    tenant: str
-    spec: JobSpec
-    sha256: str
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], _Resolved] = {}
+        self._lock = threading.Lock()
 
-    def __hash__(self) -> int:
-        return hash((self.tenant, self.sha256))
+    def get(self, one: Submitted) -> _Resolved | None:
+        return self._found.get((one.tenant, one.sha256))
 
-    def __eq__(self, other: object) -> bool:
-        same = isinstance(other, _Request) and (self.tenant, self.sha256) == (other.tenant, other.sha256)
-        return same and self.spec.warm_start is None
+    def put(self, one: Submitted, found: _Resolved) -> None:
+        with self._lock:
+            self._found[one.tenant, one.sha256] = found
+            if len(self._found) > _REMEMBERED:
+                del self._found[next(iter(self._found))]  # the oldest
 
 
-def request_sha256(spec: JobSpec) -> str:
-    """What makes two requests the same: the fields that differ from their defaults, in whatever order and form."""
-    return strict_json.sha256(spec.model_dump(mode="json", exclude_defaults=True))
+def _acceptance(one: Submitted, found: _Resolved, warnings: Sequence[str], done: Sequence[str] = ()) -> Acceptance:
+    return Acceptance(
+        one.tenant,
+        found.spec,
+        found.dataset,
+        warnings,
+        one.idempotency,
+        found.size,
+        found.validation,
+        done=done,
+        work=found.work,
+        fingerprint=strict_json.sha256(kernels.fingerprint()) if one.spec.reuse else None,
+    )

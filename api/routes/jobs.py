@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
+from pydantic import ValidationError
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from api import schemas
 from api.openapi import content, problems
-from api.parameters import Cursor, IdempotencyKey, LastEventID, LastEventIDInQuery, Limit
+from api.parameters import IDEMPOTENCY_KEY, KEY_PATTERN, Cursor, IdempotencyKey, LastEventID, LastEventIDInQuery, Limit
 from api.render import job_json, page_json, resolution_json
-from api.requests import Route
+from api.requests import JSONRequest, Route
 from api.responses import JSONAnswer
-from api.services import Tenant, The
+from api.services import Tenant, The, services_of, tenant_of
 from api.sse import EventStream
 from service.cursors import DEFAULT_LIMIT
 from service.jobs import Job, JobStatus
 from service.spec import JobSpec
+from service.submission import Submitted
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], route_class=Route)
+
+
+class Submit(Route):
+    """`POST /v1/jobs`: what is right and only brings a spec, and perhaps a key, is answered directly."""
+
+    async def answer_directly(self, request: JSONRequest) -> Response | None:
+        """Leave whatever else it is to FastAPI, which says what is wrong with it."""
+        key = request.headers.get(IDEMPOTENCY_KEY)
+        if request.scope["query_string"] or (key is not None and not re.fullmatch(KEY_PATTERN, key)):
+            return None
+        try:
+            spec = JobSpec.model_validate(request.value)
+        except ValidationError:
+            return None
+        return await submit(spec, await services_of(request), await tenant_of(request), key)
 
 
 def accepted(job: Job) -> JSONAnswer:
@@ -28,13 +47,7 @@ def accepted(job: Job) -> JSONAnswer:
     return JSONAnswer(job_json(job), 202, {"Location": f"/v1/jobs/{job.id}"})
 
 
-@router.post(
-    "",
-    status_code=202,
-    response_model=schemas.Job,
-    responses={200: {"model": schemas.DryRun, "description": "`dry_run`"}, **problems(400, 409, 413, 415, 429)},
-)
-def submit(
+async def submit(
     spec: JobSpec,
     services: The,
     tenant: Tenant,
@@ -43,8 +56,19 @@ def submit(
 ) -> Response:
     """Queue a training job."""
     if dry_run:
-        return JSONAnswer(resolution_json(services.submission.resolve(tenant, spec)))
-    return accepted(services.submission.submit(tenant, spec, idempotency_key))
+        return JSONAnswer(resolution_json(await run_in_threadpool(services.submission.resolve, tenant, spec)))
+    return accepted(await services.intake.submit(Submitted(tenant, spec, idempotency_key)))
+
+
+router.add_api_route(
+    "",
+    submit,
+    methods=["POST"],
+    status_code=202,
+    response_model=schemas.Job,
+    responses={200: {"model": schemas.DryRun, "description": "`dry_run`"}, **problems(400, 409, 413, 415, 429)},
+    route_class_override=Submit,
+)
 
 
 @router.get("", response_model=schemas.List[schemas.Job], responses=problems())

@@ -14,7 +14,8 @@ local remembered = arg.idempotency and key('idempotency', arg.tenant, arg.idempo
 if remembered then
   local known = redis.call('HMGET', remembered, 'request', 'job')
   if known[1] and known[1] ~= arg.request then return refuse('idempotency', known[2]) end
-  if known[1] and find_job(known[2]) then return ok(0, job_fields(known[2])) end
+  if known[1] and not find_job(known[2]) then return refuse('job_not_found', known[2]) end -- its record is archived
+  if known[1] then return ok(0, job_fields(known[2])) end
 end
 
 -- The job has succeeded as another one did: with its result, its model and its metrics.

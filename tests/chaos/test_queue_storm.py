@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from service.acceptance import Acceptance
 from service.artifacts import Artifacts
 from service.builtin import install_builtins
 from service.dataset_records import DatasetRecords
@@ -98,7 +99,7 @@ class Field:
     def accept(self, tenant: str, fields: dict[str, Any]) -> str:
         spec = JobSpec.model_validate(fields)
         dataset = Dataset.from_document(DatasetRecords(self.store).find(tenant, spec.dataset))
-        return self.rooms.jobs.accept(tenant, resolve(spec, dataset, None, None).spec, dataset)[0].id
+        return self.rooms.jobs.accept(Acceptance(tenant, resolve(spec, dataset, None, None).spec, dataset))[0].id
 
     def look(self) -> None:
         """One look of the leader: bury the dead, take back what is silent, start what there is room for."""

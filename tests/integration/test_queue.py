@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
+from service.acceptance import Acceptance
 from service.job_records import Jobs
 from service.queue import DEATHS
 from service.spec import JobSpec
@@ -203,7 +204,7 @@ def test_a_redis_that_loads_a_long_queue_is_waited_for(tmp_path: Path) -> None:
         dataset = Identity(first["spec"]["dataset"], service.record(first["id"]).dataset_sha256)
         jobs = Jobs(Store(service.description["redis_url"]))
         with ThreadPoolExecutor(16) as threads:
-            list(threads.map(lambda _: jobs.accept("default", spec, dataset), range(100_000)))
+            list(threads.map(lambda _: jobs.accept(Acceptance("default", spec, dataset)), range(100_000)))
         for _ in range(3):
             service.kill(service.part("valkey-server"))
             answers = set[tuple[int, str | None]]()

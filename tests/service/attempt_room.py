@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from service.acceptance import Acceptance
 from service.artifacts import Artifacts, Content
 from service.attempt import Attempt
 from service.beat import Beat
@@ -134,7 +135,7 @@ class AttemptRoom:
         dataset = Dataset.from_document(self.records.find(self.rooms.tenant, spec.dataset))
         start = as_start(find_start(self.models, self.rooms.tenant, spec))
         found = resolve(spec, dataset, None, start)
-        return self.rooms.jobs.accept(self.rooms.tenant, found.spec, dataset, warnings=found.warnings)[0]
+        return self.rooms.jobs.accept(Acceptance(self.rooms.tenant, found.spec, dataset, warnings=found.warnings))[0]
 
     def attempt(self, disturb: Mapping[str | int, Disturb] | None = None) -> ObservedAttempt:
         """An attempt at the next job in the queue."""

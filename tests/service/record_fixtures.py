@@ -17,6 +17,7 @@ from workers import kernels
 kernels.pin()  # before anything imports NumPy
 
 from service import checkpoints, models  # noqa: E402
+from service.acceptance import Acceptance  # noqa: E402
 from service.errors import Diverged  # noqa: E402
 from service.jobs import JobStatus  # noqa: E402
 from service.migrations import check_schema  # noqa: E402
@@ -78,7 +79,7 @@ def fill(room: AttemptRoom) -> tuple[Path, Path]:
     room.submit(name="queued", priority=3)
     rooms.queue.lead("the leader", 3.0)
     again = paused.spec.model_copy(update={"name": "again", "tags": {}})
-    rooms.jobs.accept(rooms.tenant, again, rooms.dataset, idempotency=IDEMPOTENCY)
+    rooms.jobs.accept(Acceptance(rooms.tenant, again, rooms.dataset, idempotency=IDEMPOTENCY))
     assert succeeded.status is JobStatus.SUCCEEDED
     assert succeeded.result is not None
     assert checkpoint is not None

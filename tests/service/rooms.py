@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from service.acceptance import Acceptance
 from service.dataset_records import DatasetRecords
 from service.errors import Diverged
 from service.events import Events
@@ -45,7 +46,7 @@ class Rooms:
 
     def accept(self, tenant: str | None = None, **spec: Any) -> Job:
         made = JobSpec.model_validate({"dataset": self.dataset.id, **spec})
-        return self.jobs.accept(tenant or self.tenant, made, self.dataset)[0]
+        return self.jobs.accept(Acceptance(tenant or self.tenant, made, self.dataset))[0]
 
     def try_claim(self, free_slots: int = 8) -> ClaimedJob | None:
         return self.queue.claim(1, free_slots, secrets.token_hex(8))

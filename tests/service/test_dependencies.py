@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from service.acceptance import Acceptance
 from service.errors import Diverged, IllegalTransition, InvalidSpec, LeaseLost
 from service.ids import new_id
 from service.jobs import JobStatus, Lease
@@ -93,7 +94,7 @@ def test_a_job_after_one_that_has_not_succeeded_is_refused(rooms: Rooms, status:
         rooms.accept(after=[missing])
     data = rooms.add_dataset("everybody's", tenant=None)
     with pytest.raises(InvalidSpec, match="there is no such job"):  # another tenant's is none
-        rooms.jobs.accept("ben", JobSpec(dataset=data.id, after=(good.job_id,)), data)
+        rooms.jobs.accept(Acceptance("ben", JobSpec(dataset=data.id, after=(good.job_id,)), data))
     assert rooms.store.command("KEYS", "deltaq:job:*:dependants") == []
 
 

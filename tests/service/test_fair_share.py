@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from service.acceptance import Acceptance
 from service.errors import QueueFull
 from service.job_records import Jobs, Limits
 from service.jobs import JobStatus, Lease
@@ -130,15 +131,15 @@ def test_slots_that_are_held_are_given_to_their_job_and_to_what_is_more_importan
 )
 def test_a_full_queue_accepts_no_more_and_loses_nothing(rooms: TenantsOfOneDataset, limits: Limits, named: str) -> None:
     jobs, spec = Jobs(rooms.store, limits), JobSpec(dataset=rooms.dataset.id)
-    first = jobs.accept("ada", spec, rooms.dataset, idempotency=("key", "1"))[0]
-    jobs.accept("ada", spec, rooms.dataset), jobs.accept("ben", spec, rooms.dataset)
+    first = jobs.accept(Acceptance("ada", spec, rooms.dataset, idempotency=("key", "1")))[0]
+    jobs.accept(Acceptance("ada", spec, rooms.dataset)), jobs.accept(Acceptance("ben", spec, rooms.dataset))
     with pytest.raises(QueueFull, match=named):
-        jobs.accept("ada", spec, rooms.dataset, idempotency=("other", "1"))
-    assert jobs.accept("ada", spec, rooms.dataset, idempotency=("key", "1")) == (first, False)
+        jobs.accept(Acceptance("ada", spec, rooms.dataset, idempotency=("other", "1")))
+    assert jobs.accept(Acceptance("ada", spec, rooms.dataset, idempotency=("key", "1"))) == (first, False)
     assert jobs.find_idempotent("ada", ("other", "1")) is None  # a refused request does not use its key up
     assert rooms.queue.depth() == 3
     rooms.claim()
-    assert jobs.accept("ada", spec, rooms.dataset, idempotency=("other", "1"))[1]
+    assert jobs.accept(Acceptance("ada", spec, rooms.dataset, idempotency=("other", "1")))[1]
 
 
 class TestNotBefore:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from service.acceptance import Acceptance
 from service.errors import LeaseLost
 from service.gang_size import GangSize
 from service.jobs import JobStatus
@@ -63,7 +64,7 @@ def test_a_job_says_what_it_can_use_while_it_waits_when_it_is_claimed_and_while_
 
 def test_what_a_job_is_worth_is_kept_with_it(rooms: Rooms) -> None:
     spec, worth = JobSpec(dataset=rooms.dataset.id), GangSize(1, 3, 0.1 + 0.2, 123456)
-    job, _ = rooms.jobs.accept(rooms.tenant, spec, rooms.dataset, size=worth)
+    job, _ = rooms.jobs.accept(Acceptance(rooms.tenant, spec, rooms.dataset, size=worth))
     assert rooms.queue.waiting(8) == [WaitingJob(job.id, 0, 1, 3)]
     assert rooms.claim().size == worth
     assert [entry.size for entry in rooms.queue.running()] == [worth]

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from service.acceptance import Acceptance
 from service.errors import IdempotencyConflict, InUse, UnknownDataset, UnusableData
 from service.ids import new_id
 from service.jobs import JobStatus
@@ -20,7 +21,7 @@ def test_fifty_posts_of_one_key_make_one_job(rooms: Rooms) -> None:
     spec = JobSpec(dataset=rooms.dataset.id)
 
     def post(_: int) -> tuple[str, bool]:
-        job, created = rooms.jobs.accept("ada", spec, rooms.dataset, idempotency=("key", "request"))
+        job, created = rooms.jobs.accept(Acceptance("ada", spec, rooms.dataset, idempotency=("key", "request")))
         return job.id, created
 
     with ThreadPoolExecutor(16) as threads:
@@ -33,14 +34,14 @@ def test_fifty_posts_of_one_key_make_one_job(rooms: Rooms) -> None:
 def test_a_key_belongs_to_its_tenant_and_its_request(rooms: Rooms) -> None:
     rooms.dataset = rooms.add_dataset("everybody's", tenant=None)
     spec = JobSpec(dataset=rooms.dataset.id)
-    mine, _ = rooms.jobs.accept("ada", spec, rooms.dataset, idempotency=("key", "one"))
-    others, created = rooms.jobs.accept("bob", spec, rooms.dataset, idempotency=("key", "one"))
+    mine, _ = rooms.jobs.accept(Acceptance("ada", spec, rooms.dataset, idempotency=("key", "one")))
+    others, created = rooms.jobs.accept(Acceptance("bob", spec, rooms.dataset, idempotency=("key", "one")))
     assert created
     assert others.id != mine.id
     assert rooms.jobs.find_idempotent("ada", ("key", "one")) == mine.id
     assert rooms.jobs.find_idempotent("ada", ("another", "one")) is None
     for attempt in (
-        lambda: rooms.jobs.accept("ada", spec, rooms.dataset, idempotency=("key", "two")),
+        lambda: rooms.jobs.accept(Acceptance("ada", spec, rooms.dataset, idempotency=("key", "two"))),
         lambda: rooms.jobs.find_idempotent("ada", ("key", "two")),
     ):
         with pytest.raises(IdempotencyConflict, match=mine.id):
@@ -49,7 +50,7 @@ def test_a_key_belongs_to_its_tenant_and_its_request(rooms: Rooms) -> None:
 
 
 def test_a_key_is_kept_a_day(rooms: Rooms) -> None:
-    rooms.jobs.accept("ada", JobSpec(dataset=rooms.dataset.id), rooms.dataset, idempotency=("key", "one"))
+    rooms.jobs.accept(Acceptance("ada", JobSpec(dataset=rooms.dataset.id), rooms.dataset, idempotency=("key", "one")))
     (name,) = rooms.store.command("KEYS", "deltaq:idempotency:*")
     assert 86_000 < rooms.store.command("TTL", name) <= 86_400
 
@@ -57,9 +58,9 @@ def test_a_key_is_kept_a_day(rooms: Rooms) -> None:
 def test_a_refused_request_uses_no_key_up(rooms: Rooms) -> None:
     gone = SimpleNamespace(id=new_id("ds"), sha256="0" * 64)
     with pytest.raises(UnknownDataset, match=gone.id):
-        rooms.jobs.accept("ada", JobSpec(dataset=gone.id), gone, idempotency=("key", "one"))
+        rooms.jobs.accept(Acceptance("ada", JobSpec(dataset=gone.id), gone, idempotency=("key", "one")))
     assert rooms.jobs.list("ada").items == []
-    _, created = rooms.jobs.accept("ada", JobSpec(dataset="d"), rooms.dataset, idempotency=("key", "two"))
+    _, created = rooms.jobs.accept(Acceptance("ada", JobSpec(dataset="d"), rooms.dataset, idempotency=("key", "two")))
     assert created
 
 
@@ -84,7 +85,7 @@ def test_a_data_set_in_use_stays_and_the_end_lets_it_go(rooms: Rooms, status: Jo
 @pytest.mark.parametrize("end", ["cancel", "succeed", "fail"])
 def test_so_does_the_data_set_that_a_job_validates_on(rooms: Rooms, end: str) -> None:
     other = rooms.add_dataset("other")
-    job, _ = rooms.jobs.accept("ada", JobSpec(dataset=rooms.dataset.id), rooms.dataset, validation=other)
+    job, _ = rooms.jobs.accept(Acceptance("ada", JobSpec(dataset=rooms.dataset.id), rooms.dataset, validation=other))
     with pytest.raises(InUse, match=job.id):
         rooms.datasets.delete("ada", other.id)
     if end == "cancel":
@@ -107,7 +108,7 @@ def test_so_does_the_data_set_that_a_job_validates_on(rooms: Rooms, end: str) ->
 def test_a_data_set_to_validate_on_must_be_there_and_ones_own(rooms: Rooms) -> None:
     for other in (Identity(new_id("ds")), rooms.add_dataset("theirs", tenant="bob")):
         with pytest.raises(UnknownDataset, match=other.id) as refused:
-            rooms.jobs.accept("ada", JobSpec(dataset=rooms.dataset.id), rooms.dataset, validation=other)
+            rooms.jobs.accept(Acceptance("ada", JobSpec(dataset=rooms.dataset.id), rooms.dataset, validation=other))
         assert refused.value.errors[0].pointer == "/data/validation_dataset"
     assert rooms.jobs.list("ada").items == []
 
@@ -122,7 +123,7 @@ def test_nothing_old_ever_trains_on_new_bytes(rooms: Rooms) -> None:
         with pytest.raises(UnknownDataset, match=old.id):
             rooms.jobs.retry("ada", lease.job_id, start)
     with pytest.raises(UnknownDataset, match=old.id):
-        rooms.jobs.accept("ada", rooms.job(lease.job_id).spec, old)
+        rooms.jobs.accept(Acceptance("ada", rooms.job(lease.job_id).spec, old))
     assert rooms.status(lease.job_id) is JobStatus.CANCELLED
 
 
@@ -151,6 +152,6 @@ def test_the_spec_comes_back_as_it_was(
 ) -> None:
     sent = {"name": name, "tags": tags, "seed": seed, "epochs": epochs, "optimizer": {"learning_rate": rate}}
     spec = JobSpec.model_validate({"dataset": rooms.dataset.id, **sent, "network": {"hidden": [3, {"units": 2}]}})
-    job, _ = rooms.jobs.accept("ada", spec, rooms.dataset, [warning])
+    job, _ = rooms.jobs.accept(Acceptance("ada", spec, rooms.dataset, [warning]))
     assert rooms.job(job.id) == job
     assert (job.spec, job.warnings, job.dataset_sha256) == (spec, [warning], rooms.dataset.sha256)

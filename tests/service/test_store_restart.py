@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from service.acceptance import Acceptance
 from service.errors import StoreUnavailable
 from service.events import Hints
 from service.jobs import Job, JobStatus
@@ -152,7 +153,7 @@ def post_until(done: threading.Event, rooms: Rooms, poster: int) -> list[str]:
     while not done.is_set():
         key = (f"{poster}/{len(accepted)}", "request")
         with suppress(StoreUnavailable):
-            accepted.append(rooms.jobs.accept("ada", spec, rooms.dataset, idempotency=key)[0].id)
+            accepted.append(rooms.jobs.accept(Acceptance("ada", spec, rooms.dataset, idempotency=key))[0].id)
     return accepted
 
 
