@@ -105,14 +105,14 @@ class LiveService:
 
         return until(there, JOB_S, f"step {step}")
 
-    def finish(self, job_id: str, status: str = "succeeded") -> dict[str, Any]:
+    def finish(self, job_id: str, status: str = "succeeded", timeout_s: float = JOB_S) -> dict[str, Any]:
         """Wait until the job has ended."""
 
         def ended() -> dict[str, Any] | None:
             job = self.job(job_id)
             return job if job["status"] in ("succeeded", "failed", "cancelled") else None
 
-        job = until(ended, JOB_S, "the job's end")
+        job = until(ended, timeout_s, "the job's end")
         assert job["status"] == status, job
         return job
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -17,10 +19,11 @@ import pytest
 
 from service.acceptance import Acceptance
 from service.job_records import Jobs
+from service.jobs import CheckpointRef
 from service.queue import DEATHS
 from service.spec import JobSpec
 from service.store import Store
-from tests.integration.live import LiveService, running, until
+from tests.integration.live import JOB_S, LiveService, running, until
 from tests.service.rooms import Identity
 
 pytestmark = pytest.mark.timeout(300)
@@ -111,16 +114,59 @@ def test_a_scheduler_that_wakes_after_a_lease_takes_nothing_back_that_has_ended(
 
 
 def test_a_step_longer_than_a_lease_is_no_sign_of_death(brisk: LiveService) -> None:
-    job_id = brisk.submit(SLOW_STEPS)
-    job = brisk.finish(job_id)
+    hold_through_long_steps(brisk, SLOW_STEPS, JOB_S)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(1800)
+def test_nor_are_the_longest_steps_under_leases_as_users_have_them(tmp_path: Path) -> None:
+    service = LiveService(tmp_path / "data")
+    try:
+        network = {"hidden": [4096, 4096], "precision": "float64"}
+        hold_through_long_steps(service, {**SLOW_STEPS, "network": network, "epochs": 20}, 800)
+    finally:
+        service.stop()
+
+
+def hold_through_long_steps(service: LiveService, spec: dict[str, Any], timeout_s: float) -> None:
+    """Run the job undisturbed, and once more drained in mid-step by the end of the scheduler, which starts again."""
+    job_id = service.submit(spec)
+    job = service.finish(job_id, timeout_s=timeout_s)
     assert (job["attempt"], job["error"]) == (1, None)
-    again = brisk.submit(SLOW_STEPS)
-    brisk.reach(again, 1)
-    os.kill(brisk.part("-m service scheduler"), signal.SIGTERM)  # it drains; the keeper starts it again
-    drained = brisk.finish(again)
+    again = service.submit(spec)
+    service.reach(again, 1)
+    os.kill(service.part("-m service scheduler"), signal.SIGTERM)
+    drained = service.finish(again, timeout_s=timeout_s)
     assert drained["attempt"] == 2
     assert weights(drained) == weights(job)
-    assert kinds(brisk, again) == ["queued", "running", "queued", "running", "succeeded"]
+    assert kinds(service, again) == ["queued", "running", "queued", "running", "succeeded"]
+
+
+def test_no_step_before_the_newest_checkpoint_is_computed_twice(brisk: LiveService) -> None:
+    job_id = brisk.submit(LONG)
+    lease, begun = None, 0
+    for _ in range(5):
+        lease = brisk.lease(job_id, after=lease)
+        kept = until(partial(kept_beyond, brisk, job_id, begun), 30, "a new checkpoint").step
+        until(partial(struck, brisk, job_id, signal.SIGKILL), 30, "its runner")
+        lines = partial(went_on_from, brisk, job_id, begun)
+        begun = until(lines, 30, "word of where it goes on")
+        assert begun >= kept
+    assert ask(brisk, job_id, "cancel") == 202
+    brisk.finish(job_id, "cancelled")
+
+
+def kept_beyond(service: LiveService, job_id: str, step: int) -> CheckpointRef | None:
+    """The job's newest checkpoint, if it is of a later step."""
+    newest = service.record(job_id).checkpoint
+    return newest if newest is not None and newest.step > step else None
+
+
+def went_on_from(service: LiveService, job_id: str, step: int) -> int | None:
+    """The step that its latest attempt began with, once that is a later one."""
+    lines = service.call("GET", f"/v1/jobs/{job_id}/logs?limit=500").json()["items"]
+    steps = [int(found[1]) for line in lines if (found := re.match(r"Going on from step (\d+)", line["message"]))]
+    return steps[-1] if steps and steps[-1] > step else None
 
 
 def test_a_job_that_kills_its_runners_ends_and_so_do_those_that_wait_for_it(brisk: LiveService) -> None:
@@ -214,6 +260,28 @@ def test_a_redis_that_loads_a_long_queue_is_waited_for(tmp_path: Path) -> None:
             until(partial(started, service, service.submit(TINY)), 15, "the job's start")
     finally:
         service.stop()
+
+
+def test_tenants_share_the_workers_whoever_has_sent_how_much(brisk: LiveService) -> None:
+    """Ten times as many jobs of one: of those that start while all three have jobs, each has a third."""
+    first = brisk.finish(brisk.submit(TINY))
+    spec, dataset = JobSpec.model_validate(first["spec"]), brisk.record(first["id"]).dataset_sha256
+    jobs = Jobs(Store(brisk.description["redis_url"]))
+    before = [brisk.submit({**LONG, "priority": 1}) for _ in range(2)]
+    for job_id in before:
+        brisk.reach(job_id, 1)
+    made = [
+        jobs.accept(Acceptance(tenant, spec, Identity(spec.dataset, dataset)))[0].id
+        for tenant, count in (("ada", 100), ("ben", 10), ("cleo", 10))
+        for _ in range(count)
+    ]
+    for job_id in before:
+        assert ask(brisk, job_id, "cancel") == 202
+    until(lambda: all(brisk.record(job_id).status.terminal for job_id in made), 120, "the end of all")
+    started = sorted((str(job.started_at), job.tenant) for job in map(brisk.record, made))
+    shares = Counter(tenant for _, tenant in started[:30])
+    assert all(9 <= share <= 11 for share in shares.values()), shares
+    assert len(shares) == 3
 
 
 def refused_with(service: LiveService) -> set[tuple[int, str | None]]:
