@@ -40,7 +40,8 @@ class Acceptance:
     It gets workers by its `size`, and as many as its spec allows where none is given. `validation` is the data set of
     its own that it validates on; `done` has those of `spec.after` that have succeeded and are archived. `work` is the
     digest of what it does. With the digest of a `fingerprint`, a job of the same work and kernels that has succeeded
-    answers for it: it is created `succeeded`, with that one's result and model.
+    answers for it: it is created `succeeded`, with that one's result and model. Jobs of the
+    same `fuse` can be trained as one population.
     """
 
     tenant: str
@@ -53,6 +54,7 @@ class Acceptance:
     done: Sequence[str] = ()
     work: str | None = None
     fingerprint: str | None = None
+    fuse: str | None = None
     job_id: str = field(default_factory=lambda: new_id("job"))
     at: str = field(default_factory=now)
 
@@ -78,6 +80,7 @@ class Acceptance:
             "done": " ".join(self.done) or None,
             "work": self.work,
             "fingerprint": self.fingerprint,
+            "fuse": self.fuse,
             "due_ms": self.due_ms,
             "width": size.least,
             "max_slots": size.most,

@@ -29,6 +29,7 @@ class Member:
     answered: float = 0.0
     place: Place | None = None  # None until it has answered once: it is starting
     lease: Lease | None = None  # what it serves
+    leases: tuple[Lease, ...] = ()  # of a runner: that, and those of the jobs that are trained with it
     freed: float = field(default_factory=time.monotonic)  # since when it serves nothing
     grown_bytes: int = 0  # since it was fresh; of an answer that was asked for and given while it served nothing
     work: Any = None  # of a runner: the call that is answered when it has no job any more
@@ -79,9 +80,10 @@ class Member:
         self.place, self.answered, self.watch = place, time.monotonic(), None
         self.grown_bytes = place.grown_bytes if self._asked_idle else 0
 
-    def serve(self, lease: Lease) -> None:
-        """It serves this from now on."""
-        self.lease, self.grown_bytes, self._asked_idle = lease, 0, False
+    def serve(self, *leases: Lease) -> None:
+        """It serves this from now on, or all these as one."""
+        self.lease, self.leases = leases[0], leases
+        self.grown_bytes, self._asked_idle = 0, False
 
     def dismiss(self, lease: Lease) -> None:
         """Have a worker drop what it has as its node's leader, for a runner that died before it could say so."""
@@ -89,7 +91,7 @@ class Member:
 
     def free(self) -> None:
         """It serves nothing from now on."""
-        self.lease, self.change, self.slots = None, None, []
+        self.lease, self.leases, self.change, self.slots = None, (), None, []
         self.watched = self.freed = time.monotonic()
 
     def describe(self) -> dict[str, Any]:

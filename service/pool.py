@@ -68,15 +68,20 @@ class Pool:
         idle = [worker for _, worker in sorted(self.workers.items()) if worker.idle and worker.node in nodes]
         return [worker.slot for worker in idle]
 
+    @property
+    def busy(self) -> list[Member]:
+        """The runners that have a job, or several that are trained as one."""
+        return [runner for runner in self.runners.values() if runner.lease is not None]
+
     def serving(self) -> dict[Lease, Member]:
-        """The runners that have a job, by its lease."""
-        return {runner.lease: runner for runner in self.runners.values() if runner.lease is not None}
+        """Who runs each job, by its lease."""
+        return {lease: runner for runner in self.busy for lease in runner.leases}
 
     def lend(self, work: Work) -> None:
         """Give a job to an idle runner on its first slot's node."""
         node = work.slots[0].node
         runner = next(runner for runner in self.runners.values() if runner.idle and runner.node == node)
-        self._bind(runner, work.lease, work.slots)
+        self._bind(runner, work.leases, work.slots)
         runner.work = runner.actor.run.remote(self._epoch, work)
 
     def resize(self, lease: Lease, slots: Sequence[Slot]) -> None:
@@ -111,7 +116,7 @@ class Pool:
 
     def drain(self, timeout_s: float) -> None:
         """Have every job write a checkpoint and go back into the queue."""
-        busy = list(self.serving().values())
+        busy = self.busy
         for runner in busy:
             runner.actor.drain.remote(self._epoch)
         actors.answered([runner.work for runner in busy], timeout_s, wait_for_all=True)
@@ -158,7 +163,7 @@ class Pool:
 
     def _go_on(self, runner: Member, work: Work) -> None:
         """Take over a job that runs; what an earlier leader asked of it and is not done yet is asked no more."""
-        self._bind(runner, work.lease, work.slots)
+        self._bind(runner, work.leases, work.slots)
         runner.work = runner.actor.join.remote(self._epoch)
         runner.wanted = list(work.slots)
         runner.change = runner.actor.resize.remote(self._epoch, work.lease.token, runner.wanted)
@@ -185,17 +190,17 @@ class Pool:
             log.error("a job cannot be resized", actor=runner.name, error=str(error))
         else:
             if slots and runner.lease is not None:
-                self._bind(runner, runner.lease, slots)
+                self._bind(runner, runner.leases, slots)
 
-    def _bind(self, runner: Member, lease: Lease, slots: Sequence[Slot]) -> None:
-        """These workers serve this job now, and no others."""
-        serving = self._among(slots)
+    def _bind(self, runner: Member, leases: Sequence[Lease], slots: Sequence[Slot]) -> None:
+        """These workers serve this runner's job now, or its population, and no others."""
+        serving, lease = self._among(slots), leases[0]
         for worker in self.workers.values():
             if worker in serving:
                 worker.serve(lease)
             elif worker.lease == lease:
                 worker.free()
-        runner.serve(lease)
+        runner.serve(*leases)
         names = {worker.name for worker in serving}
         runner.slots = [slots[0], *(slot for slot in slots[1:] if slot.name in names)]
 
@@ -215,9 +220,9 @@ class Pool:
 
     def _arrived(self, member: Member) -> None:
         """A worker stands: that it took the place of one that served counts only on a runner's own slot."""
-        for lease, runner in self.serving().items():
+        for runner in self.busy:
             if member.name == runner.slots[0].name:
-                member.serve(lease)
+                member.serve(runner.leases[0])
             elif any(slot.name == member.name and slot != member.slot for slot in runner.slots):
                 runner.slots = [slot for slot in runner.slots if slot.name != member.name]
                 member.free()
@@ -230,7 +235,8 @@ class Pool:
         if runner is None:  # it is the runner itself
             if self._crew.stands(member.node) and NODE_DIED not in reason:
                 words = member.place.last_words() if member.place else ""
-                self.deaths[member.lease] = f"{reason} Its last words: {words}" if words else reason
+                why = f"{reason} Its last words: {words}" if words else reason
+                self.deaths |= dict.fromkeys(member.leases, why)
             for name in self._bound(member):
                 self.workers[name].dismiss(member.lease)
             self._free(member)

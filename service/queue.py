@@ -11,15 +11,16 @@ import random
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, cast
 
 from service import strict_json
-from service.errors import DeltaqError, DependencyFailed, Poisonous
+from service.errors import DeltaqError, DependencyFailed, LeaseLost, Poisonous
 from service.gang_size import GangSize
 from service.job_fields import job_from_fields
 from service.jobs import TRANSITIONS_LINE, CheckpointRef, Job, JobStatus, Lease
 from service.lease_watch import LeaseWatch
+from service.refusals import lease_lost
 from service.store import Store, key
 from service.timestamps import now
 
@@ -43,6 +44,18 @@ class ClaimedJob:
     job: Job
     lease: Lease
     size: GangSize
+    others: tuple[ClaimedJob, ...] = ()  # those that are to be trained with it, as one population
+
+
+@dataclass(frozen=True)
+class BeatOf:
+    """What one of several running jobs has to say with a beat; as for `beat` and `record_epochs`."""
+
+    lease: Lease
+    ran_s: float
+    progress: Mapping[str, Any] | None = None
+    announce: bool = True
+    rows: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +78,7 @@ class RunningJob:
     requested: Requested | None
     priority: int
     size: GangSize
+    population: str = ""  # of those that are trained as one, the same word
 
 
 class Queue:
@@ -125,11 +139,14 @@ class Queue:
             return 0.0
         return float(wait_ms) / 1000 if wait_ms else None
 
-    def claim(self, epoch: int, free_slots: int, claim_token: str, *, hold: str | None = None) -> ClaimedJob | None:
+    def claim(
+        self, epoch: int, free_slots: int, claim_token: str, *, hold: str | None = None, population: int = 1
+    ) -> ClaimedJob | None:
         """The queued job that goes first of those that fit into the free slots.
 
         By priority, then the tenant with the fewest running workers, then the one served longest ago, then by age.
-        `hold` is a job that the slots are held for: no other is given, but those of a higher priority.
+        `hold` is a job that the slots are held for: no other is given, but those of a higher priority. With it come, up
+        to `population` in all, others that can be trained as one with it; the free slots are shared among all of these.
         The same claim token gives the same job again while its lease lasts.
         Raises: LeaseLost when the epoch is over.
         """
@@ -139,6 +156,7 @@ class Queue:
             free=free_slots,
             claim=claim_token,
             hold=hold,
+            population=population,
             max_running=self._max_running,
             random=secrets.token_hex(16),
             at=now(),
@@ -146,9 +164,8 @@ class Queue:
         )
         if not found:
             return None
-        fields = dict(zip(found[0][::2], found[0][1::2], strict=True))
-        job = job_from_fields(found[0])
-        return ClaimedJob(job, Lease(job.id, fields["token"]), GangSize.from_fields(fields))
+        first, *others = map(_claimed, found)
+        return replace(first, others=tuple(others))
 
     def running(self) -> list[RunningJob]:
         """Every running job with its lease."""
@@ -160,8 +177,9 @@ class Queue:
                 _requested(requested),
                 int(priority),
                 GangSize(int(least), int(most), float(compute_s), int(size_bytes)),
+                population,
             )
-            for job_id, token, beat, epoch, requested, priority, *size in self._store.run("running")
+            for job_id, token, beat, epoch, requested, priority, *size, population in self._store.run("running")
             for least, most, compute_s, size_bytes in [size]
         ]
 
@@ -229,13 +247,32 @@ class Queue:
         given: dict[str, Any] = {"progress": text, "announce": 1 if announce else None}
         return _requested(self._held("beat", lease, attempt_ms=round(1000 * ran_s), **given)[0])
 
+    def beat_all(self, beats: Sequence[BeatOf]) -> list[Requested | LeaseLost | None]:
+        """Beat for several jobs at once, each with the rows that are to be recorded before.
+
+        Returns what is asked of each, or that its lease is lost. Raises: IllegalTransition when an epoch is left out.
+        """
+        given: dict[str, Any] = {}
+        for number, one in enumerate(beats, start=1):
+            given[f"job{number}"], given[f"token{number}"] = one.lease.job_id, one.lease.token
+            given[f"attempt_ms{number}"] = round(1000 * one.ran_s)
+            if one.progress is not None:
+                given[f"progress{number}"] = strict_json.encode(dict(one.progress))
+                given[f"announce{number}"] = 1 if one.announce else None
+            if one.rows:
+                given[f"first{number}"], given[f"rows{number}"] = one.rows[0]["epoch"], _lines(one.rows)
+        answers = self._store.run("beat_all", count=len(beats), **given)
+        return [
+            lease_lost(one.lease.job_id, "beat") if word == "lost" else _requested(word)
+            for one, word in zip(beats, answers, strict=True)
+        ]
+
     def record_epochs(self, lease: Lease, rows: Sequence[Mapping[str, Any]]) -> int:
         """Record the metrics of epochs (`row["epoch"]`, from 1) that follow one another; what is there already stays.
 
         Returns how many were recorded now. Raises: LeaseLost; IllegalTransition when an epoch is left out.
         """
-        lines = "\n".join(strict_json.encode(dict(row)) for row in rows)
-        return int(self._held("record_epochs", lease, first=rows[0]["epoch"], rows=lines)[0])
+        return int(self._held("record_epochs", lease, first=rows[0]["epoch"], rows=_lines(rows))[0])
 
     def record_epoch(self, lease: Lease, row: Mapping[str, Any]) -> bool:
         """Record the metrics of one epoch; False: they were there already. Raises: as `record_epochs`."""
@@ -309,6 +346,16 @@ class Queue:
 
     def _end(self, script: str, lease: Lease, **arguments: str | int | None) -> list[Any]:
         return self._held(script, lease, at=now(), transitions=TRANSITIONS_LINE, **arguments)
+
+
+def _claimed(flat: Sequence[str]) -> ClaimedJob:
+    fields = dict(zip(flat[::2], flat[1::2], strict=True))
+    job = job_from_fields(flat)
+    return ClaimedJob(job, Lease(job.id, fields["token"]), GangSize.from_fields(fields))
+
+
+def _lines(rows: Sequence[Mapping[str, Any]]) -> str:
+    return "\n".join(strict_json.encode(dict(row)) for row in rows)
 
 
 def _requested(word: str) -> Requested | None:

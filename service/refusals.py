@@ -49,7 +49,8 @@ def _illegal(job_id: str, verb: str, status: str, requested: str) -> IllegalTran
     return IllegalTransition(f"job {job_id} is {state}: {verb} is not possible in this state")
 
 
-def _lease_lost(job_id: str, verb: str) -> LeaseLost:
+def lease_lost(job_id: str, verb: str) -> LeaseLost:
+    """A verb came with a token that is not the job's present one."""
     return LeaseLost(f"{verb} of job {job_id} refused: its lease is held by another, or by nobody")
 
 
@@ -112,7 +113,7 @@ _BUILDERS: dict[str, Callable[..., DeltaqError]] = {
     "model_not_found": model_not_found,
     "unknown_dataset": unknown_dataset,
     "illegal": _illegal,
-    "lease_lost": _lease_lost,
+    "lease_lost": lease_lost,
     "epoch_lost": _epoch_lost,
     "epoch_gap": _epoch_gap,
     "in_use": _in_use,

@@ -93,10 +93,10 @@ class Runner:
             self._obey(epoch)
 
     def drain(self, epoch: int, token: str | None = None, reason: str = "drained") -> None:
-        """Have the job that runs here, if it is that of the lease, write a checkpoint and go back into the queue."""
+        """Have what runs here, if the lease is among its own, write a checkpoint and go back into the queue."""
         with self._changed:
             self._obey(epoch)
-            if token is None or (self._work is not None and self._work.lease.token == token):
+            if token is None or (self._work is not None and any(lease.token == token for lease in self._work.leases)):
                 self._requests.drain(reason)
 
     def resize(self, epoch: int, token: str, slots: list[Slot]) -> list[Slot]:

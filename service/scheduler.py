@@ -13,7 +13,8 @@ import secrets
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from types import FrameType
 
 import ray
@@ -29,7 +30,7 @@ from service.pool import Pool
 from service.queue import ClaimedJob, Queue, RunningJob
 from service.settings import Settings
 from service.store import Store
-from service.work import Work
+from service.work import MOST_MEMBERS, Work
 from workers.place import Slot
 
 log = structlog.get_logger()
@@ -118,7 +119,7 @@ class Scheduler:
         due_s = self._queue.promote(epoch)
         self._due_s = TICK_S if due_s is None else due_s
         running = {entry.lease: entry for entry in self._queue.running()}
-        if pool.serving().keys() - running.keys():
+        if any(running.keys().isdisjoint(runner.leases) for runner in pool.busy):
             pool.refresh(wait_s=0.2)  # a job has ended: its runner is free in a moment
         if pool.settled:
             self._change(pool, placement.regain(_served(pool, running), pool.free()))
@@ -130,7 +131,7 @@ class Scheduler:
     def _balance(self, pool: Pool, running: Mapping[Lease, RunningJob]) -> None:
         """Have running jobs make room for those that wait, or else take what is idle."""
         waiting = self._queue.waiting(pool.capacity)  # the others wait for a larger cluster
-        pool.want(sum(job.most for job in waiting) + sum(entry.size.most for entry in running.values()))
+        pool.want(sum(job.most for job in waiting) + sum(_most_slots(running.values())))
         self._line.look([job for job in waiting if job.least <= pool.standing])
         self._leaving &= running.keys()
         jobs, free = _served(pool, running), pool.free()
@@ -149,7 +150,9 @@ class Scheduler:
         job = self._line.preempting
         if job is None:
             return 0
-        others = [Running(one, running[one.lease].priority) for one in jobs if running[one.lease].requested is None]
+        others = [
+            Running(one, _priority(pool, running, one.lease)) for one in jobs if running[one.lease].requested is None
+        ]
         leaving = preempted(job, others, coming)
         for lease in leaving:
             log.info("pre-empting", job=lease.job_id, by=job.job_id)
@@ -189,7 +192,7 @@ class Scheduler:
         while free := pool.free():
             held = self._line.held
             hold = held.job_id if held else None
-            claimed = self._queue.claim(epoch, len(free), self._claim_token, hold=hold)
+            claimed = self._queue.claim(epoch, len(free), self._claim_token, hold=hold, population=MOST_MEMBERS)
             self._claim_token = secrets.token_hex(16)  # only now: a claim whose answer was lost is asked for again
             if claimed is None:
                 return
@@ -197,8 +200,10 @@ class Scheduler:
 
     def _start(self, pool: Pool, claimed: ClaimedJob, free: list[Slot]) -> None:
         slots = placement.first_slots(claimed.size, free)
-        log.info("starting", job=claimed.job.id, slots=len(slots), attempt=claimed.job.attempt)
-        pool.lend(Work(claimed.job, claimed.lease, slots))
+        others = tuple((other.job, other.lease) for other in claimed.others)
+        slots = slots[:1] if others else slots
+        log.info("starting", job=claimed.job.id, others=len(others), slots=len(slots), attempt=claimed.job.attempt)
+        pool.lend(Work(claimed.job, claimed.lease, slots, others))
         self._published = 0.0
 
     def _publish(self, pool: Pool, epoch: int) -> None:
@@ -208,13 +213,28 @@ class Scheduler:
 
 
 def _served(pool: Pool, running: Mapping[Lease, RunningJob]) -> list[Served]:
-    """The running jobs that can be changed now."""
-    serving = pool.serving().items()
-    return [
-        Served(lease, running[lease].size, runner.slots)
-        for lease, runner in serving
-        if lease in running and not runner.changing
-    ]
+    """The running jobs that can be changed now; a population is one, by a lease of those that still run."""
+    found = []
+    for runner in pool.busy:
+        running_here = [lease for lease in runner.leases if lease in running]
+        if running_here and not runner.changing:
+            size = running[running_here[0]].size
+            if len(runner.leases) > 1:
+                size = replace(size, most=1)
+            found.append(Served(running_here[0], size, runner.slots))
+    return found
+
+
+def _most_slots(running: Iterable[RunningJob]) -> Iterator[int]:
+    """How many slots all can use: a population uses one."""
+    yield from (entry.size.most for entry in running if not entry.population)
+    yield from (1 for _ in {entry.population for entry in running if entry.population})
+
+
+def _priority(pool: Pool, running: Mapping[Lease, RunningJob], lease: Lease) -> int:
+    """That of a job, and of a population the highest of its members'."""
+    leases = pool.serving()[lease].leases
+    return max(running[one].priority for one in leases if one in running)
 
 
 def run(settings: Settings) -> None:

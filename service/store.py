@@ -21,7 +21,9 @@ Key schema (each part that varies has its `%` and `:` escaped, so that no name c
     deltaq:tenants                           set of all tenants that ever had a job
     deltaq:tenant:{tenant}                   hash: running jobs, slots that they need; served: its last generation
     deltaq:running                           set of running jobs
-    deltaq:claim:{claim token}               hash: the job given for this claim, and its token; two minutes
+    deltaq:fusable:{tenant}:{width}:{fusion key}:{step}  zset: queued jobs that can be trained as one, as in the queue
+    deltaq:population:{id}                   set of the running jobs that are trained as one
+    deltaq:claim:{claim token}               list: the jobs given for this claim, each with its token; two minutes
     deltaq:idempotency:{tenant}:{digest}     hash: request, job; 24 hours
     deltaq:job:{id}                          hash: the record (`job_fields` reads it) and its lease
     deltaq:job:{id}:metrics                  list: row of epoch n at n - 1

@@ -6,6 +6,7 @@
 -- after (ids of jobs that must have succeeded first), done (those of them that have, and are known no more), due_ms (since 1970: not before this time), or none
 -- work (digest of all that changes its bits), or none; fingerprint (digest of this process's kernels; with it, what
 -- has succeeded with the same work answers for the job: it is created succeeded, with that one's model)
+-- fuse (digest of what jobs must have in common to be trained as one), or none
 -- max_queued, max_queued_tenant: jobs, of all tenants and of this one, or none
 -- idempotency, request: digest of the tenant's key and of the request; both or neither
 -- Answers {1, sequence, name and value of how it stands …}; {created 0|1, fields} where it has not just been queued.
@@ -60,11 +61,12 @@ end
 sequence = redis.call('INCR', key('sequence'))
 local job = {id = arg.job, key = key('job', arg.job), tenant = arg.tenant, sequence = sequence,
              priority = arg.priority, width = arg.width, dataset = arg.dataset, validation = arg.validation or '',
-             due_ms = arg.due_ms or '', status = 'queued'}
+             due_ms = arg.due_ms or '', fuse = arg.fuse or '', status = 'queued'}
 redis.call('HSET', job.key, 'id', arg.job, 'tenant', arg.tenant, 'status', 'queued', 'sequence', sequence,
            'attempt', 0, 'spec', arg.spec, 'dataset', arg.dataset, 'dataset_sha256', arg.sha256,
            'priority', arg.priority, 'width', arg.width, 'max_slots', arg.max_slots, 'retries', arg.retries,
            'compute_s', arg.compute_s, 'size_bytes', arg.size_bytes, 'tags', arg.tags, 'warnings', arg.warnings, 'created_at', arg.at)
+if arg.fuse then redis.call('HSET', job.key, 'fuse', arg.fuse) end
 if arg.work then redis.call('HSET', job.key, 'work', arg.work) end
 await_parents(job, waits_for)
 if arg.due_ms then redis.call('HSET', job.key, 'due_ms', arg.due_ms) end

@@ -7,10 +7,5 @@
 local job = find_job(arg.job)
 if not holds_lease(job, arg.token) then return refuse('lease_lost', arg.job, 'beat') end
 
-redis.call('HINCRBY', job.key, 'beat', 1)
-redis.call('HSET', job.key, 'attempt_ms', arg.attempt_ms, 'heard_ms', whole(now_ms()))
-if arg.progress then
-  redis.call('HSET', job.key, 'progress', arg.progress)
-  if arg.announce then emit(job, 'progress', arg.progress) end
-end
+renew(job, arg.attempt_ms, arg.progress, arg.announce)
 return ok(job.requested)

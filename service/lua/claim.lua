@@ -1,16 +1,21 @@
 #!lua flags=allow-oom
 -- Give the leader the queued job that goes first of those whose width fits into the free slots, with a new lease.
 -- epoch, free, claim (token of this very claim), random (128 bits in hex), at, transitions
+-- population (how many jobs that can be trained as one may be given at a time; others of the best one's kind come with it)
 -- hold (a job that the slots are held for: none but it and those of a higher priority are given, or none)
 -- max_running (of one tenant's jobs, or none)
--- Answers {fields} or {}. The same claim again (a lost reply) gives the same job, while its lease lasts.
+-- Answers {fields …} or {}: a job, and those that are to be trained with it. The same claim again (a lost reply) gives
+-- the same jobs, while their leases last.
 
 local epoch = present_epoch()
 if tonumber(arg.epoch) < epoch then return refuse('epoch_lost', arg.epoch, whole(epoch)) end
-local given = redis.call('HMGET', key('claim', arg.claim), 'job', 'token')
-if given[1] then
-  if redis.call('HGET', key('job', given[1]), 'token') == given[2] then return ok(job_fields(given[1])) end
-  return ok()
+local given = redis.call('LRANGE', key('claim', arg.claim), 0, -1)
+if #given > 0 then
+  local answer = {'ok'}
+  for i = 1, #given, 2 do
+    if redis.call('HGET', key('job', given[i]), 'token') == given[i + 1] then answer[#answer + 1] = job_fields(given[i]) end
+  end
+  return answer
 end
 
 local held = arg.hold and find_job(arg.hold)
@@ -35,20 +40,41 @@ if not best then return ok() end
 local job = find_job(best.id)
 if not may(job.status, 'running') then return refuse('illegal', job.id, 'claim', job.status, job.requested) end
 
-local generation = redis.call('INCR', key('token'))
-local token = whole(generation) .. '-' .. arg.random
-move(job, 'running', arg.at)
-local ran = redis.call('HMGET', job.key, 'ran_ms', 'attempt_ms')
-redis.call('HSET', job.key, 'token', token, 'beat', 0, 'epoch', arg.epoch,
-           'heard_ms', whole(now_ms()), 'ran_ms', whole((ran[1] or 0) + (ran[2] or 0)), 'attempt_ms', 0)
-redis.call('HDEL', job.key, 'due_ms')
-redis.call('HSETNX', job.key, 'started_at', arg.at)
-redis.call('HINCRBY', job.key, 'attempt', 1)
-redis.call('SADD', key('running'), job.id)
-redis.call('HINCRBY', key('tenant', job.tenant), 'jobs', 1)
-redis.call('HINCRBY', key('tenant', job.tenant), 'slots', job.width)
-redis.call('HSET', key('tenant', job.tenant), 'served', whole(generation))
-redis.call('HSET', key('claim', arg.claim), 'job', job.id, 'token', token)
+-- Free slots are shared among those that can be trained as one: each takes its part of them.
+local ids = {job.id}
+if job.fuse ~= '' then
+  local count = math.ceil(redis.call('ZCARD', fusable(job)) / tonumber(arg.free))
+  for _, id in ipairs(redis.call('ZRANGE', fusable(job), 0, math.min(count, tonumber(arg.population)) - 1)) do
+    if id ~= job.id and #ids < count then ids[#ids + 1] = id end
+  end
+end
+
+local function give(one)
+  local generation = redis.call('INCR', key('token'))
+  local token = whole(generation) .. '-' .. arg.random
+  move(one, 'running', arg.at)
+  local ran = redis.call('HMGET', one.key, 'ran_ms', 'attempt_ms')
+  redis.call('HSET', one.key, 'token', token, 'beat', 0, 'epoch', arg.epoch,
+             'heard_ms', whole(now_ms()), 'ran_ms', whole((ran[1] or 0) + (ran[2] or 0)), 'attempt_ms', 0)
+  redis.call('HDEL', one.key, 'due_ms')
+  redis.call('HSETNX', one.key, 'started_at', arg.at)
+  redis.call('HINCRBY', one.key, 'attempt', 1)
+  redis.call('SADD', key('running'), one.id)
+  redis.call('HDEL', one.key, 'fused_with')
+  if #ids > 1 then
+    redis.call('HSET', one.key, 'population', job.id .. ':' .. arg.random, 'fused_with', #ids - 1)
+    redis.call('SADD', key('population', job.id .. ':' .. arg.random), one.id)
+  end
+  redis.call('HSET', key('tenant', one.tenant), 'served', whole(generation))
+  redis.call('RPUSH', key('claim', arg.claim), one.id, token)
+  emit_status(one)
+end
+
+take_share(job, 1)
+local answer = {'ok'}
+for _, id in ipairs(ids) do
+  give(id == job.id and job or find_job(id))
+  answer[#answer + 1] = job_fields(id)
+end
 redis.call('EXPIRE', key('claim', arg.claim), CLAIM_S)
-emit_status(job)
-return ok(job_fields(job.id))
+return answer

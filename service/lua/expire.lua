@@ -19,6 +19,8 @@ if arg.error then
   if target == 'queued' and deaths >= tonumber(arg.deaths) then target = 'failed' end
   furthest = math.max(step, furthest)
   if may(job.status, target) then redis.call('HSET', job.key, 'deaths', deaths, 'furthest', whole(furthest)) end
+  redis.call('HDEL', job.key, 'fuse') -- if it kills its runners, it shall do so alone
+  job.fuse = ''
 end
 if not may(job.status, target) then return refuse('illegal', job.id, 'expire', job.status, job.requested) end
 

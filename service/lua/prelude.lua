@@ -41,7 +41,7 @@ end
 -- What the steps need to know of a job, or nil; of another tenant's (when a tenant is given) nil as well.
 local function find_job(id, tenant)
   local names = {'tenant', 'status', 'sequence', 'priority', 'width', 'dataset', 'validation', 'token', 'requested', 'verb',
-                 'ended_by', 'ended_verb', 'ended_as', 'attempt', 'tags', 'due_ms', 'after', 'heard_ms'}
+                 'ended_by', 'ended_verb', 'ended_as', 'attempt', 'tags', 'due_ms', 'after', 'heard_ms', 'fuse', 'population'}
   local values = redis.call('HMGET', key('job', id), unpack(names))
   if not values[1] or (tenant and values[1] ~= tenant) then return nil end
   local job = {id = id, key = key('job', id)}
@@ -88,6 +88,12 @@ local function now_ms()
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
+-- The queued jobs that can be trained as one population with this one: with the same fusion key, at the same step.
+local function fusable(job)
+  local checkpoint = redis.call('HGET', job.key, 'checkpoint') or ''
+  return key('fusable', job.tenant, job.width, job.fuse, string.match(checkpoint, '"step":(%d+)') or '0')
+end
+
 local function queue_score(job) return job.sequence - job.priority * QUEUE_STRIDE end
 
 local function priority_of(score) return -math.floor(score / QUEUE_STRIDE) end
@@ -100,6 +106,7 @@ local function enqueue(job)
   else
     if job.due_ms ~= '' then redis.call('HDEL', job.key, 'due_ms') end
     redis.call('ZADD', key('queue', job.tenant, job.width), whole(queue_score(job)), job.id)
+    if job.fuse ~= '' then redis.call('ZADD', fusable(job), whole(queue_score(job)), job.id) end
     redis.call('ZADD', key('queue-widths', job.tenant), job.width, job.width)
     redis.call('SADD', key('queue-tenants'), job.tenant)
   end
@@ -109,6 +116,7 @@ end
 local function dequeue(job)
   redis.call('ZREM', key('later'), job.id)
   redis.call('ZREM', key('queue', job.tenant, job.width), job.id)
+  if job.fuse ~= '' then redis.call('ZREM', fusable(job), job.id) end
   if redis.call('EXISTS', key('queue', job.tenant, job.width)) == 0 then
     redis.call('ZREM', key('queue-widths', job.tenant), job.width)
     if redis.call('EXISTS', key('queue-widths', job.tenant)) == 0 then redis.call('SREM', key('queue-tenants'), job.tenant) end
@@ -266,13 +274,24 @@ local function repeated(job, token, verb)
   return job ~= nil and job.ended_by == token and job.ended_verb == verb
 end
 
+-- A population takes what one job takes: `count` is 1 when the first of it is given, and -1 when the last is over.
+local function take_share(job, count)
+  redis.call('HINCRBY', key('tenant', job.tenant), 'jobs', count)
+  redis.call('HINCRBY', key('tenant', job.tenant), 'slots', count * job.width)
+end
+
+local function leave_population(job)
+  redis.call('HDEL', job.key, 'population')
+  redis.call('SREM', key('population', job.population), job.id)
+  return redis.call('EXISTS', key('population', job.population)) == 0
+end
+
 -- Take a job off running: the lease and every flag end here, and the token that ended it is kept for a repeat.
 local function leave_running(job, to, token, verb, at)
   redis.call('HDEL', job.key, 'token', 'beat', 'epoch', 'requested', 'heard_ms')
   redis.call('HSET', job.key, 'ended_by', token, 'ended_verb', verb, 'ended_as', to)
   redis.call('SREM', key('running'), job.id)
-  redis.call('HINCRBY', key('tenant', job.tenant), 'jobs', -1)
-  redis.call('HINCRBY', key('tenant', job.tenant), 'slots', '-' .. job.width)
+  if job.population == '' or leave_population(job) then take_share(job, -1) end
   move(job, to, at)
   wake() -- slots are free
   emit_status(job)
@@ -283,6 +302,35 @@ local function flagged_target(job)
   if job.requested == 'cancel' then return 'cancelled' end
   if job.requested == 'pause' then return 'paused' end
   return 'queued'
+end
+
+-- Renew a lease; the progress is shown to who watches as well where it is to be announced.
+local function renew(job, attempt_ms, progress, announce)
+  redis.call('HINCRBY', job.key, 'beat', 1)
+  redis.call('HSET', job.key, 'attempt_ms', attempt_ms, 'heard_ms', whole(now_ms()))
+  if progress then
+    redis.call('HSET', job.key, 'progress', progress)
+    if announce then emit(job, 'progress', progress) end
+  end
+end
+
+-- Record the metrics of epochs that follow one another, from epoch `first` (JSON, one a line), each once.
+-- Answers how many were recorded now; or nil and the epoch that is the next to record, where one is left out.
+local function record_rows(job, first, rows)
+  local list = key('job', job.id, 'metrics')
+  local next_epoch = redis.call('LLEN', list) + 1
+  local epoch, recorded = tonumber(first), 0
+  if epoch > next_epoch then return nil, whole(next_epoch) end
+  for row in string.gmatch(rows, '[^\n]+') do
+    if epoch >= next_epoch then
+      redis.call('RPUSH', list, row)
+      emit(job, 'metrics', row)
+      redis.call('HSET', job.key, 'metrics', row)
+      recorded = recorded + 1
+    end
+    epoch = epoch + 1
+  end
+  return recorded
 end
 
 local function write_log(job, line)

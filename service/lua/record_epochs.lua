@@ -5,19 +5,6 @@
 
 local job = find_job(arg.job)
 if not holds_lease(job, arg.token) then return refuse('lease_lost', arg.job, 'record_epochs') end
-local rows = key('job', job.id, 'metrics')
-local next_epoch = redis.call('LLEN', rows) + 1
-local epoch = tonumber(arg.first)
-if epoch > next_epoch then return refuse('epoch_gap', job.id, arg.first, whole(next_epoch)) end
-
-local recorded = 0
-for row in string.gmatch(arg.rows, '[^\n]+') do
-  if epoch >= next_epoch then
-    redis.call('RPUSH', rows, row)
-    emit(job, 'metrics', row)
-    redis.call('HSET', job.key, 'metrics', row)
-    recorded = recorded + 1
-  end
-  epoch = epoch + 1
-end
+local recorded, missing = record_rows(job, arg.first, arg.rows)
+if missing then return refuse('epoch_gap', job.id, arg.first, missing) end
 return ok(recorded)

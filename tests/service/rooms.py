@@ -45,8 +45,12 @@ class Rooms:
         return Identity(document["id"])
 
     def accept(self, tenant: str | None = None, **spec: Any) -> Job:
+        return self.accept_fusable(None, tenant, **spec)
+
+    def accept_fusable(self, fuse: str | None, tenant: str | None = None, **spec: Any) -> Job:
+        """A job that can be trained as one with those of the same `fuse`."""
         made = JobSpec.model_validate({"dataset": self.dataset.id, **spec})
-        return self.jobs.accept(Acceptance(tenant or self.tenant, made, self.dataset))[0]
+        return self.jobs.accept(Acceptance(tenant or self.tenant, made, self.dataset, fuse=fuse))[0]
 
     def try_claim(self, free_slots: int = 8) -> ClaimedJob | None:
         return self.queue.claim(1, free_slots, secrets.token_hex(8))

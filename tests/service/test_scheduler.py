@@ -30,6 +30,10 @@ class Lent:
     wanted: list[Slot] | None = None  # what it was asked for, and has not answered yet
 
     @property
+    def leases(self) -> list[Lease]:
+        return self.work.leases
+
+    @property
     def changing(self) -> bool:
         return self.wanted is not None
 
@@ -87,7 +91,11 @@ class Pool:
                 one.slots, one.wanted = one.wanted, None
 
     def serving(self) -> dict[Lease, Lent]:
-        return dict(self.lent)
+        return {lease: one for one in self.lent.values() for lease in one.leases}
+
+    @property
+    def busy(self) -> list[Lent]:
+        return list(self.lent.values())
 
     def lend(self, work: Work) -> None:
         assert set(work.slots) <= set(self.free())
@@ -113,8 +121,10 @@ class LosesAnswers(Queue):
 
     lose = False
 
-    def claim(self, epoch: int, free_slots: int, claim_token: str, *, hold: str | None = None) -> ClaimedJob | None:
-        found = super().claim(epoch, free_slots, claim_token, hold=hold)
+    def claim(
+        self, epoch: int, free_slots: int, claim_token: str, *, hold: str | None = None, population: int = 1
+    ) -> ClaimedJob | None:
+        found = super().claim(epoch, free_slots, claim_token, hold=hold, population=population)
         if self.lose:
             self.lose = False
             raise StoreUnavailable("the answer was lost")

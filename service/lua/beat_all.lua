@@ -1,0 +1,22 @@
+#!lua flags=allow-oom
+-- Beat for several running jobs, each under its own lease: record the metrics of its epochs, then renew its lease.
+-- count; of each, with its number from 1 behind the name: job, token, attempt_ms, progress (JSON, or none), announce (1,
+-- or none), first and rows (as for record_epochs, or none)
+-- Answers {'' | cancel | pause | lost, …}, one each: what is asked of it, or that its lease is held by another.
+
+local answer = {'ok'}
+for number = 1, tonumber(arg.count) do
+  local function given(name) return arg[name .. number] end
+  local job = find_job(given('job'))
+  if not holds_lease(job, given('token')) then
+    answer[#answer + 1] = 'lost'
+  else
+    if given('rows') then
+      local _, missing = record_rows(job, given('first'), given('rows'))
+      if missing then return refuse('epoch_gap', job.id, given('first'), missing) end
+    end
+    renew(job, given('attempt_ms'), given('progress'), given('announce'))
+    answer[#answer + 1] = job.requested
+  end
+end
+return answer
