@@ -11,7 +11,8 @@ import math
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
 from itertools import islice
 from types import TracebackType
 from typing import Any, TypeVar
@@ -20,7 +21,7 @@ import structlog
 
 from service.errors import LeaseLost, StoreUnavailable
 from service.jobs import CheckpointRef, Lease
-from service.queue import Level, Queue, Requested
+from service.queue import BeatOf, Level, Queue, Requested
 
 log = structlog.get_logger()
 
@@ -45,7 +46,7 @@ class Beat:
     ) -> None:
         self.requested: Requested | None = None
         self.superseded: deque[CheckpointRef] = deque()  # on record no more: their files may go
-        self._lost = False
+        self.lost = False  # the lease
         self._failure: Exception | None = None
         self._queue = queue
         self._lease = lease
@@ -61,7 +62,7 @@ class Beat:
         self._offered: CheckpointRef | None = None
         self._recording: CheckpointRef | None = None
         self._offering = threading.Lock()
-        self._beating = threading.Lock()
+        self.beating = threading.Lock()
         self._stopped = False
         self._soon = threading.Event()  # there is something to do before the next beat is due
         self._thread = threading.Thread(target=self._run, name=f"beat-{lease.job_id}", daemon=True)
@@ -96,7 +97,7 @@ class Beat:
 
         Raises: LeaseLost, or whatever else ended the beat: without it the lease would be lost as well.
         """
-        if self._lost:
+        if self.lost:
             raise LeaseLost(f"Job {self._lease.job_id} has another owner.")
         if self._failure is not None:
             raise self._failure
@@ -140,7 +141,7 @@ class Beat:
             except StoreUnavailable:
                 time.sleep(RETRY_S)
             except LeaseLost:
-                self._lost = True
+                self.lost = True
                 raise
 
     def _run(self) -> None:
@@ -151,47 +152,72 @@ class Beat:
                 return
             try:
                 if self._clock() - self._phase_began > self._phase_limit_s:
-                    self._give_up()
+                    self.give_up(self._phase, self._phase_limit_s)
                     return
                 self._once()
             except StoreUnavailable:
                 continue  # training goes on; the lease is the leader's to judge
             except LeaseLost:
-                self._lost = True
+                self.lost = True
                 return
             except Exception as failure:
-                self._failure = failure
                 log.exception("the beat failed", job=self._lease.job_id)
+                self.fail(failure)
                 return
 
-    def _give_up(self) -> None:
-        message = f"The {self._phase} has taken longer than {self._phase_limit_s:g} s: the runner is taken to be stuck."
-        log.error("stuck", job=self._lease.job_id, phase=self._phase, limit_s=self._phase_limit_s)
+    def fail(self, failure: Exception) -> None:
+        """There is no beat any more: `check` raises this."""
+        self._failure = failure
+
+    def give_up(self, phase: str, limit_s: float) -> None:
+        """Say in the job's log that there will be no beat any more, since this phase has lasted too long."""
+        log.error("stuck", job=self._lease.job_id, phase=phase, limit_s=limit_s)
+        message = f"The {phase} has taken longer than {limit_s:g} s: the runner is taken to be stuck."
         self._queue.log(self._lease, "warning", message)
 
     def _once(self, *, last: bool = False) -> None:
-        with self._beating:
-            checkpoint = self._next_checkpoint()  # before the rows: all that came before it are recorded before it
-            self._record_rows()
-            if checkpoint is not None:
-                self._record_checkpoint(checkpoint)
-            while self._lines:
-                self._queue.log(self._lease, *self._lines[0])
-                self._lines.popleft()
-            self.requested = self._renew(last)
+        beat_together(self._queue, [self], last=last)
+        if self.lost:
+            self.check()
 
-    def _next_checkpoint(self) -> CheckpointRef | None:
+    def say(self, last: bool) -> BeatOf:
+        """What it has to say now: the oldest rows, and how far the training is."""
+        rows, progress = list(islice(self._rows, ROWS_AT_ONCE)), self._progress()
+        if progress is None:
+            return BeatOf(self._lease, self.ran_s, rows=rows)
+        step, now, shown = progress["step"], self._clock(), self._announced
+        # Who watches is shown it at once, then each second that has news, and at the last.
+        announce = shown is None or (step != shown[0] and (last or now - shown[1] >= ANNOUNCE_S))
+        return BeatOf(self._lease, self.ran_s, progress, announce, rows)
+
+    def hear(self, said: BeatOf, answer: Requested | LeaseLost | None) -> bool:
+        """What was said is on record, or the lease is lost; whether there are rows left to say."""
+        if isinstance(answer, LeaseLost):
+            self.lost = True
+            return False
+        for _ in said.rows:
+            self._rows.popleft()
+        if said.progress is not None and said.announce:
+            self._announced = (said.progress["step"], self._clock())
+        self.requested = answer
+        return bool(self._rows)
+
+    def next_checkpoint(self) -> CheckpointRef | None:
+        """The one that is to be recorded after the rows that are there now."""
         with self._offering:
             if self._recording is None:
                 self._recording, self._offered = self._offered, None
         return self._recording
 
-    def _record_rows(self) -> None:
-        while self._rows:
-            rows = list(islice(self._rows, ROWS_AT_ONCE))
-            self._queue.record_epochs(self._lease, rows)
-            for _ in rows:
-                self._rows.popleft()
+    def record_rest(self, checkpoint: CheckpointRef | None) -> None:
+        """Record what follows the rows, while the lease holds. Raises: LeaseLost; StoreUnavailable."""
+        if self.lost:
+            return
+        if checkpoint is not None:
+            self._record_checkpoint(checkpoint)
+        while self._lines:
+            self._queue.log(self._lease, *self._lines[0])
+            self._lines.popleft()
 
     def _record_checkpoint(self, checkpoint: CheckpointRef) -> None:
         before = self._queue.record_checkpoint(self._lease, checkpoint, keep_every=self._keep_every)
@@ -199,15 +225,21 @@ class Beat:
             self.superseded.append(before)
         self._recording = None
 
-    def _renew(self, last: bool) -> Requested | None:
-        """Beat with the progress; who watches is shown it at once, then each second that has news, and at the last."""
-        progress = self._progress()
-        if progress is None:
-            return self._queue.beat(self._lease, ran_s=self.ran_s)
-        step, now = progress["step"], self._clock()
-        shown = self._announced
-        announce = shown is None or (step != shown[0] and (last or now - shown[1] >= ANNOUNCE_S))
-        requested = self._queue.beat(self._lease, progress, announce=announce, ran_s=self.ran_s)
-        if announce:
-            self._announced = (step, now)
-        return requested
+
+def beat_together(queue: Queue, beats: Sequence[Beat], *, last: bool = False) -> None:
+    """Beat once for each of these, in one step; the others are beaten for though one's lease is lost.
+
+    Raises: StoreUnavailable.
+    """
+    with ExitStack() as locks:
+        for beat in beats:
+            locks.enter_context(beat.beating)
+        checkpoints = [beat.next_checkpoint() for beat in beats]  # before the rows: what came before is recorded before
+        left = list(beats)
+        while left:
+            said = [beat.say(last) for beat in left]
+            answers = queue.beat_all(said)
+            left = [beat for beat, mine, answer in zip(left, said, answers, strict=True) if beat.hear(mine, answer)]
+        for beat, checkpoint in zip(beats, checkpoints, strict=True):
+            with suppress(LeaseLost):  # it was lost in between; the next beat says so
+                beat.record_rest(checkpoint)
