@@ -7,6 +7,7 @@ attempt's lease. Knows no scheduling, and reaches Ray through its transport alon
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 import structlog
@@ -84,23 +85,26 @@ class Attempt:
         """
         with self.beat, self.checkpoints:
             try:
-                self._train_or_release()
-            except LeaseLost:
-                raise
-            except DeltaqError as failure:
-                self._fail(failure)
-            except Exception as bug:
-                log.exception("internal error", job=self.lease.job_id)
-                self._fail(
-                    TrainingFailed(f"{type(bug).__name__}: {bug}", hint="This is a fault in deltaq; see the log.")
-                )
+                self.end_by(self._train)
             finally:
                 self._disconnect()
         self.checkpoints.sweep()
 
-    def _train_or_release(self) -> None:
+    def end_by(self, work: Callable[[], None]) -> None:
+        """Do the work; where it ends by an error, record what the job comes to by that. Raises: LeaseLost."""
         try:
-            self._train()
+            self._do_or_release(work)
+        except LeaseLost:
+            raise
+        except DeltaqError as failure:
+            self._fail(failure)
+        except Exception as bug:
+            log.exception("internal error", job=self.lease.job_id)
+            self._fail(TrainingFailed(f"{type(bug).__name__}: {bug}", hint="This is a fault in deltaq; see the log."))
+
+    def _do_or_release(self, work: Callable[[], None]) -> None:
+        try:
+            work()
         except Interrupted as stop:
             self._release(str(stop), pause=stop.pause)
         except RedisUnavailable as away:
