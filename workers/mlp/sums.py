@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,12 @@ class BatchSums(NamedTuple):
             self.rows + other.rows,
             tuple(mine.plus(its) for mine, its in zip(self.layers, other.layers, strict=True)),
         )
+
+    def member(self, network: int) -> BatchSums:
+        """Return those of one network of a population."""
+        of_all: tuple[Any, ...] = (self.loss, self.weight, self.correct)
+        loss, weight, correct = (float(each[network]) for each in of_all)
+        return BatchSums(loss, weight, correct, self.rows, tuple(layer.member(network) for layer in self.layers))
 
     def with_layers(self, layers: tuple[LayerSums, ...]) -> BatchSums:
         """Return the same sums with what each layer did."""
