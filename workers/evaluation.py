@@ -25,9 +25,9 @@ class Evaluation(NamedTuple):
     sums: BatchSums
     outputs: Array
 
-    def member(self, network: int) -> Evaluation:
-        """That of one network of a population."""
-        return Evaluation(self.sums.member(network), self.outputs[network])
+    def members(self) -> list[Evaluation]:
+        """That of each network of a population."""
+        return [Evaluation(sums, outputs) for sums, outputs in zip(self.sums.members(), self.outputs, strict=True)]
 
 
 class Gathering:

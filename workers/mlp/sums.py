@@ -35,11 +35,17 @@ class BatchSums(NamedTuple):
             tuple(mine.plus(its) for mine, its in zip(self.layers, other.layers, strict=True)),
         )
 
-    def member(self, network: int) -> BatchSums:
-        """Return those of one network of a population."""
+    def members(self) -> list[BatchSums]:
+        """Return those of each network of a population."""
         of_all: tuple[Any, ...] = (self.loss, self.weight, self.correct)
-        loss, weight, correct = (float(each[network]) for each in of_all)
-        return BatchSums(loss, weight, correct, self.rows, tuple(layer.member(network) for layer in self.layers))
+        each = zip(*(array.tolist() for array in of_all), strict=True)
+        found = [BatchSums(loss, weight, correct, self.rows) for loss, weight, correct in each]
+        if not self.layers:
+            return found
+        return [
+            sums.with_layers(tuple(layer.member(network) for layer in self.layers))
+            for network, sums in enumerate(found)
+        ]
 
     def with_layers(self, layers: tuple[LayerSums, ...]) -> BatchSums:
         """Return the same sums with what each layer did."""
