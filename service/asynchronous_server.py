@@ -12,7 +12,7 @@ import math
 
 from service.parameter_server import ParameterServer
 from service.staleness import Reads
-from workers.batches import Step
+from workers.batches import Epoch, Step
 from workers.mlp.architecture import Architecture
 from workers.mlp.choices import Choice
 from workers.mlp.optimizers import Optimizer
@@ -80,7 +80,7 @@ class AsynchronousServer(ParameterServer):
             self._hear()
         return super().first_broken_layer(self._broken or step)
 
-    def _start(self, epoch: int) -> None:
+    def _start(self, epoch: Epoch) -> None:
         """Keep the workers busy."""
         while (number := self._due()) is not None and self._reads.may_start(number):
             if not self._gang.start(Step(epoch, number, observe=number == self._observed)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from service.scoring import Scorer
+from service.scoring import Scores
 from service.span import Span
 from service.spec import JobSpec
 from service.training_state import TrainingState
@@ -16,17 +16,16 @@ def epoch_row(
     state: TrainingState,
     span: Span,
     validation: Evaluation | None,
-    scorer: Scorer | None,
+    scores: Scores,
     samples_per_s: float | None,
 ) -> dict[str, Any]:
-    """The metrics of the epoch whose steps have just been made; `scorer` knows the validation part."""
+    """The metrics of the epoch whose steps have just been made; `scores` are those of the validation part."""
     row: dict[str, Any] = {"epoch": span.epochs_before + state.epoch + 1, **span.marks}
     row["train_loss"] = mean(state.loss, state.weight)
     if spec.data.task in ("binary", "multiclass"):
         row["train_accuracy"] = mean(state.correct, state.weight)
     if validation is not None:
         row["validation_loss"] = mean(float(validation.sums.loss), float(validation.sums.weight))
-        scores = {} if scorer is None else scorer.score(validation.outputs)
         row |= {f"validation_{name}": value for name, value in scores.items()}
     if state.staleness:
         row["staleness"] = state.staleness

@@ -7,12 +7,14 @@ nothing. Knows neither Redis nor the queue, and not where its workers run.
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 from service.layer_figures import Figures, step_figures
 from workers.batches import Step
 from workers.datafiles import Part
 from workers.evaluation import Evaluation
 from workers.mlp.architecture import Architecture
+from workers.mlp.arrays import Array
 from workers.mlp.choices import Choice
 from workers.mlp.initializers import initialize
 from workers.mlp.normalizations import follow_running
@@ -43,7 +45,21 @@ class ParameterServer:
         self.staleness: int | None = None  # of the last update, where that can differ from 0
         self.transport = transport
         self._optimizer = optimizer
-        self._gradient = Parameters(architecture)
+
+    @cached_property
+    def _gradient(self) -> Parameters:
+        return Parameters(self.parameters.architecture)
+
+    def move(self, flat: Array, optimizer_state: list[Array]) -> None:
+        """Have the weights and the optimizer's state lie in these arrays from now on, as they are.
+
+        The transport must not have given the weights to anybody else.
+        """
+        flat[...] = self.parameters.flat
+        for array, before in zip(optimizer_state, self.optimizer_state, strict=True):
+            array[...] = before
+        self.parameters = self.transport.weights = Parameters(self.parameters.architecture, (), flat)
+        self.optimizer_state = optimizer_state
 
     @property
     def optimizer_steps(self) -> int:
@@ -85,17 +101,9 @@ class ParameterServer:
         self._optimizer.update(
             self.parameters, gradient, sums.weight, self.optimizer_state, rate=rate, step=self.optimizer_steps + 1
         )
-        self._follow_running(gradient, sums)
+        if sums.weight:
+            follow_statistics(self.parameters, gradient, sums.rows)
         self.version += 1
-
-    def _follow_running(self, gradient: Parameters, sums: BatchSums) -> None:
-        if not sums.weight:
-            return
-        for own, of_step, layer in zip(
-            self.parameters.others, gradient.others, self.parameters.architecture.layers, strict=True
-        ):
-            if layer.running:
-                follow_running(own, of_step, sums.rows)
 
     def evaluate(self, part: Part = "validation") -> Evaluation | None:
         """A part's sums and outputs with the weights as they are; None where it has no row.
@@ -103,3 +111,10 @@ class ParameterServer:
         Raises: WorkersLost.
         """
         return self.transport.evaluate(part)
+
+
+def follow_statistics(parameters: Parameters, gradient: Parameters, rows: int) -> None:
+    """Take a step's statistics of `rows` samples, which stand in the gradient, into the running ones."""
+    for own, of_step, layer in zip(parameters.others, gradient.others, parameters.architecture.layers, strict=True):
+        if layer.running:
+            follow_running(own, of_step, rows)

@@ -21,13 +21,15 @@ from service.learning_rate import LearningRate
 from service.parameter_server import ParameterServer
 from service.rules import judge as judge_rules
 from service.rules import sentence
-from service.scoring import Scorer
+from service.scoring import Scorer, Scores
 from service.span import Span
 from service.spec import JobSpec
 from service.staleness import count
 from service.stopping import judge, valueless
 from service.training_state import TrainingState
 from workers.batches import Step, batch_rows, last_whole_step, steps_per_epoch
+from workers.evaluation import Evaluation
+from workers.mlp.sums import BatchSums
 
 
 class Observer(Protocol):
@@ -83,18 +85,21 @@ class Training:
 
         Raises: Diverged, WorkersLost, and whatever the observer raises.
         """
-        self._start_clocks()
-        while self.state.epoch < self.span.epochs and not self.state.stopped:
+        self.start_clocks()
+        while not self.over:
             while self.state.step < self.steps:
-                self._step()
+                step = self.next_step()
+                self.take_step(step, self.server.step(step, self.state.rate))
                 observer.after_step()
-            row = self._close_epoch()
-            if self.state.converged:
-                self.state.stopped_by = "converged"
+            row = self.close_epoch(self.server.evaluate())
             observer.after_epoch(row)
-            self._signal(observer, row)
-            self._obey(observer, row)
+            self.heed(observer, row)
         self.count_seconds()
+
+    @property
+    def over(self) -> bool:
+        """Whether it has trained to its end."""
+        return self.state.stopped or self.state.epoch >= self.span.epochs
 
     def keep_best(self) -> None:
         """Put the best epoch's weights in place of the last one's, where early stopping asked for it."""
@@ -139,11 +144,18 @@ class Training:
             if not all(np.isfinite(array).all() for array in arrays):
                 raise self._diverged("a weight is no longer finite", number)
 
-    def _step(self) -> None:
+    def next_step(self) -> Step:
+        """The mini-batch that comes next, at the rate that the state has from now on."""
         state = self.state
-        step = Step(state.epoch, state.step, observe=state.step == self._observed)
         state.rate = self.rate.at(state)
-        sums = self.server.step(step, state.rate)
+        return Step(state.epoch, state.step, observe=state.step == self._observed)
+
+    def take_step(self, step: Step, sums: BatchSums) -> None:
+        """Take notice of the update that the server has made of a mini-batch.
+
+        Raises: Diverged.
+        """
+        state = self.state
         if not math.isfinite(sums.loss):
             raise self._diverged(f"the loss became {sums.loss}", self.server.first_broken_layer(step))
         state.figures = self.server.figures or state.figures
@@ -157,14 +169,19 @@ class Training:
         state.step += 1
         state.converged = self.server.converged
 
-    def _close_epoch(self) -> dict[str, Any]:
+    def close_epoch(self, validation: Evaluation | None, scores: Scores | None = None) -> dict[str, Any]:
+        """Count an epoch as done; answers its row. `scores` are those of the evaluation, where they are known.
+
+        Raises: Diverged.
+        """
         self.check_finite()
-        validation = self.server.evaluate()
         if validation is not None and not math.isfinite(validation.sums.loss):
             raise self._diverged(f"the validation loss became {validation.sums.loss}")
+        if scores is None and validation is not None and self.scorer is not None:
+            scores = self.scorer.score(validation.outputs)
         elapsed = time.monotonic() - self._epoch_started
         speed = self._samples / elapsed if elapsed > 0 else None
-        row = epoch_row(self.spec, self.state, self.span, validation, self.scorer, speed)
+        row = epoch_row(self.spec, self.state, self.span, validation, scores or {}, speed)
         predicted = () if validation is None else validation.sums.layers
         row["layers"] = epoch_figures(self.state.figures, predicted, self.server.parameters)
         self.state.last_row = row
@@ -173,8 +190,18 @@ class Training:
         if stopping is not None and judge(stopping, self.state, row):
             self._keep()
         self.state.begin_epoch()
+        if self.state.converged:
+            self.state.stopped_by = "converged"
         self._epoch_started, self._samples = time.monotonic(), 0
         return row
+
+    def heed(self, observer: Observer, row: dict[str, Any]) -> None:
+        """Say what a person should know of an epoch, and do what the spec's rules say of it.
+
+        Raises: what the observer raises to pause.
+        """
+        self._signal(observer, row)
+        self._obey(observer, row)
 
     def _keep(self) -> None:
         if self.best is None:
@@ -184,8 +211,7 @@ class Training:
     def _signal(self, observer: Observer, row: dict[str, Any]) -> None:
         """Warn once of deltas that vanish or explode, of dead units, and of a watched metric without a value."""
         found, stopping = signals(row["layers"]), self.spec.early_stopping
-        over = self.state.stopped or self.state.epoch == self.span.epochs
-        if stopping is not None and over and (said := valueless(stopping, self.state)):
+        if stopping is not None and self.over and (said := valueless(stopping, self.state)):
             found["valueless"] = said
         for word, message in found.items():
             if word not in self.state.signalled:
@@ -212,6 +238,7 @@ class Training:
         where = f"epoch {epoch}, step {self.steps_done}" + (f", layer {layer}" if layer else "")
         return Diverged(f"At {where}: {what}.", hint=diverged_hint(self.spec))
 
-    def _start_clocks(self) -> None:
+    def start_clocks(self) -> None:
+        """Training goes on now."""
         self._epoch_started = self._counted = time.monotonic()
         self._samples = 0

@@ -19,24 +19,28 @@ BLOCK_ROWS = 256  # the fixed unit of evaluation: a row's bits depend on how man
 class Evaluation(NamedTuple):
     """The sums over a part of the data, and each row's outputs.
 
-    Shapes: outputs (rows, outputs), in the order of the part; the next evaluation of the part overwrites them.
+    Shapes: outputs (…, rows, outputs), in the order of the part; the next evaluation of the part overwrites them.
     """
 
     sums: BatchSums
     outputs: Array
 
+    def members(self) -> list[Evaluation]:
+        """That of each network of a population."""
+        return [Evaluation(sums, outputs) for sums, outputs in zip(self.sums.members(), self.outputs, strict=True)]
+
 
 class Gathering:
     """Where the blocks of a part are gathered, evaluation after evaluation, whatever order they come in."""
 
-    def __init__(self, rows: int, outputs: int, dtype: np.dtype[np.floating]) -> None:
+    def __init__(self, rows: int, outputs: int, dtype: np.dtype[np.floating], networks: tuple[int, ...] = ()) -> None:
         self.blocks = block_count(rows)
-        self._outputs = np.empty((rows, outputs), dtype)
+        self._outputs = np.empty((*networks, rows, outputs), dtype)
         self._sums: dict[int, BatchSums] = {}
 
     def rows_of(self, block: int) -> Array:
         """Where a block's outputs belong."""
-        return self._outputs[block_rows(block)]
+        return self._outputs[..., block_rows(block), :]
 
     def add(self, block: int, sums: BatchSums) -> None:
         """Take a block's sums."""
@@ -57,12 +61,12 @@ def evaluate_block(
 ) -> BatchSums:
     """Write the outputs of one block into `outputs`, and return its sums.
 
-    Shapes: outputs (rows of the block, outputs).
+    Shapes: outputs (…, rows of the block, outputs).
     """
     rows = block_rows(block)
     weights = None if data.w is None else data.w[rows]
     sums = network.sums(parameters, data.x[rows], data.y[rows], weights, observe=observe)
-    np.copyto(outputs, network.layers(len(outputs))[-1].a)
+    np.copyto(outputs, network.layers(outputs.shape[-2])[-1].a)
     return sums
 
 

@@ -1,17 +1,21 @@
 """The computing of shards and evaluation blocks, wherever a slot is: (weights, shards of a mini-batch) → sums.
 
 Runs in a gradient worker's process, and in the parameter server's own. Keeps nothing from step to step that changes a
-bit. Knows neither tokens nor how what it computes travels.
+bit. Knows neither tokens nor how what it computes travels. Where an assignment is a population's, all that is computed
+has a leading axis: each network has the bits that it has alone.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.batches import Step, batch_rows, epoch_order, shard_slice
+from workers.batches import Orders, Step, shard_slice
 from workers.datafiles import DataFiles, Part
 from workers.evaluation import BLOCK_ROWS, block_rows, evaluate_block
 from workers.mlp.architecture import Architecture
@@ -25,14 +29,31 @@ from workers.summation import tree_split
 
 @dataclass(frozen=True)
 class Assignment:
-    """What a worker must know to compute any shard of any step of one job."""
+    """What a worker must know to compute any shard of any step of one job.
+
+    That of a population has a seed for each network, and the dropout rates of each: `workers.population` makes it.
+    """
 
     architecture: Architecture
     data: DataFiles
     batch_size: int
     shards: int
-    seed: int
+    seed: int | tuple[int, ...]
     shuffle: bool
+    dropout_rates: tuple[tuple[float, ...], ...] = ()  # by place, as the architecture has them; () stands for its own
+
+    @property
+    def networks(self) -> tuple[int, ...]:
+        """The leading axes of all that is computed; () for a network alone."""
+        return () if isinstance(self.seed, int) else (len(self.seed),)
+
+
+class Rows(NamedTuple):
+    """Room for a shard's rows, which all networks may share. Shapes: x (…, rows, inputs), y (…, rows, outputs), w."""
+
+    x: NDArray[np.floating]
+    y: NDArray[np.floating]
+    w: NDArray[np.floating] | None
 
 
 @dataclass(frozen=True)
@@ -59,16 +80,26 @@ class ShardComputer:
         self._data = assignment.data.open()
         self.rows = len(self._data.x_train)
         batch = min(assignment.batch_size, self.rows)
-        largest = -(-batch // assignment.shards)
-        network = assignment.architecture
-        self._network = Network(network, max(largest, 1))
-        self._evaluator = Network(network, BLOCK_ROWS)
-        width = self._data.x_train.shape[1]
-        self._x = np.empty((largest, width), network.dtype)
-        self._y = np.empty((largest, self._data.y_train.shape[1]), network.dtype)
-        self._w = None if self._data.w_train is None else np.empty(largest, network.dtype)
+        self._largest = -(-batch // assignment.shards)  # shard
         self._buffers: dict[int, Parameters] = {}
-        self._order: tuple[int, NDArray[np.int64]] | None = None
+        self._orders = Orders(self.rows, assignment.seed, assignment.shuffle)
+        self._views: dict[tuple[int, ...], Rows] = {}
+
+    @cached_property
+    def _network(self) -> Network:
+        given = self.assignment
+        return Network(given.architecture, max(self._largest, 1), given.networks, given.dropout_rates)
+
+    @cached_property
+    def _evaluator(self) -> Network:
+        return Network(self.assignment.architecture, BLOCK_ROWS, self.assignment.networks)
+
+    @cached_property
+    def _memory(self) -> Rows:
+        data, dtype, most = self._data, self.assignment.architecture.dtype, math.prod(self.assignment.networks)
+        rows = most * self._largest
+        x, y = (np.empty(rows * array.shape[1], dtype) for array in (data.x_train, data.y_train))
+        return Rows(x, y, None if data.w_train is None else np.empty(rows, dtype))
 
     @property
     def rows_by_part(self) -> dict[Part, int]:
@@ -98,40 +129,42 @@ class ShardComputer:
 
     def shard(self, parameters: Parameters, step: Step, shard: int, out: Parameters) -> BatchSums | None:
         """Write the gradient sums of one shard into `out`; None when it has no row."""
-        batch = self._batch(step)
-        part = shard_slice(len(batch), self.assignment.shards, shard)
-        rows = batch[part]
-        count = len(rows)
-        if count == 0:
+        batch = self._orders.batch(step, self.assignment.batch_size)
+        part = shard_slice(batch.shape[-1], self.assignment.shards, shard)
+        rows = batch[..., part]
+        if rows.size == 0:
             return None
-        x, y = self._x[:count], self._y[:count]
+        x, y, w = self._room_for(rows.shape)
         np.take(self._data.x_train, rows, axis=0, out=x, mode="clip")
         np.take(self._data.y_train, rows, axis=0, out=y, mode="clip")
+        if w is not None and self._data.w_train is not None:
+            np.take(self._data.w_train, rows, out=w, mode="clip")
         place = RowPlace(self.assignment.seed, step.epoch, step.number, part.start)
-        return self._network.gradient(parameters, x, y, self._weights(rows), out, place, observe=step.observe)
+        return self._network.gradient(parameters, x, y, w, out, place, observe=step.observe)
 
     def evaluate(self, parameters: Parameters, part: Part, block: int, outputs: Array) -> BatchSums:
         """Write the outputs of one block of 256 rows of a part, and return its sums.
 
-        Shapes: outputs (rows of the block, outputs).
+        Shapes: outputs (…, rows of the block, outputs).
         """
         data = self._data.part(part)
         return evaluate_block(self._evaluator, parameters, data, block, outputs, observe=True)
 
-    def _weights(self, rows: NDArray[np.int64]) -> NDArray[np.floating] | None:
-        """What these rows of the training part weigh; None where each weighs 1."""
-        if self._data.w_train is None or self._w is None:
-            return None
-        return np.take(self._data.w_train, rows, out=self._w[: len(rows)], mode="clip")
+    def _room_for(self, shape: tuple[int, ...]) -> Rows:
+        """The room for rows of that shape, (samples,) or (networks, samples)."""
+        if shape not in self._views:
+            x, y, w = self._memory
+            count = math.prod(shape)
+            inputs, outputs = self._data.x_train.shape[1], self._data.y_train.shape[1]
+            self._views[shape] = Rows(
+                x[: count * inputs].reshape(*shape, inputs),
+                y[: count * outputs].reshape(*shape, outputs),
+                None if w is None else w[:count].reshape(shape),
+            )
+        return self._views[shape]
 
     def _beside(self, width: int) -> Parameters:
         """The buffer in which a right half is summed while its left half, `width` shards wide, waits."""
         if width not in self._buffers:
-            self._buffers[width] = Parameters(self.assignment.architecture)
+            self._buffers[width] = Parameters(self.assignment.architecture, self.assignment.networks)
         return self._buffers[width]
-
-    def _batch(self, step: Step) -> NDArray[np.int64]:
-        given = self.assignment
-        if self._order is None or self._order[0] != step.epoch:
-            self._order = (step.epoch, epoch_order(self.rows, given.seed, step.epoch, given.shuffle))
-        return self._order[1][batch_rows(self.rows, given.batch_size, step.number)]

@@ -88,6 +88,11 @@ class Architecture:
         return (self.inputs, *(layer.units for layer in self.layers))
 
     @property
+    def dropout_rates(self) -> tuple[float, ...]:
+        """The share of the inputs that is dropped, then that of each layer's units."""
+        return (self.input_dropout, *(layer.dropout for layer in self.layers))
+
+    @property
     def outputs(self) -> int:
         """The units of the output layer."""
         return self.layers[-1].units

@@ -37,7 +37,7 @@ class LayerBuffers:
 class Dropped:
     """What dropout needs of a layer, or of the inputs: the values left, the mask, and room for random numbers.
 
-    Shapes: out and mask (…, samples, units), chance (samples, numbers of a row).
+    Shapes: out and mask (…, samples, units), chance (…, samples, numbers of a row).
     """
 
     out: Array
@@ -119,11 +119,10 @@ class Memory:
     def _dropped(self, name: str, rate: float, rows: int, units: int) -> Dropped | None:
         if not rate:
             return None
-        chance = self._view(f"chance{name}", rows, row_width(units), dtype=np.float32)
         return Dropped(
             out=self._view(f"out{name}", rows, units),
             mask=self._view(f"mask{name}", rows, units),
-            chance=chance[(0,) * len(self._networks)],  # one network's at a time
+            chance=self._view(f"chance{name}", rows, row_width(units), dtype=np.float32),
         )
 
     def _workspace(self, rows: int, units: int) -> Workspace:

@@ -10,10 +10,11 @@ are divided by the share that is kept in training, as in PyTorch, so that predic
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from workers.mlp.arrays import Array
 from workers.mlp.random import MovablePhilox, Purpose, RowPlace
+from workers.mlp.scalars import per_network
 
 NUMBERS_PER_BLOCK = 8  # float32 numbers of one Philox block: each row begins with a block of its own
 
@@ -29,18 +30,17 @@ class Dropout:
     def __init__(self) -> None:
         self._random = MovablePhilox()
 
-    def draw(self, rate: float, place: RowPlace, layer: int, chance: NDArray[np.float32], out: Array) -> None:
-        """Write 0 for a silenced unit and 1 / (1 − rate) for a kept one.
+    def draw(self, rate: ArrayLike, place: RowPlace, layer: int, chance: NDArray[np.float32], out: Array) -> None:
+        """Write 0 for a silenced unit and 1 / (1 − rate) for a kept one; each network may have a rate of its own.
 
-        Shapes: out (…, samples, units); chance, which is used up, (samples, row_width(units)).
+        Shapes: out (…, samples, units); chance, which is used up, (…, samples, row_width(units)).
         """
         units = out.shape[-1]
         block = place.row * (row_width(units) // NUMBERS_PER_BLOCK)
-        seeds = np.broadcast_to(np.asarray(place.seed, np.int64), out.shape[:-2])
+        seeds, epochs = (np.broadcast_to(np.asarray(each, np.int64), out.shape[:-2]) for each in place[:2])
         for network in np.ndindex(out.shape[:-2]):
-            generator = self._random.at(
-                int(seeds[network]), Purpose.DROPOUT, epoch=place.epoch, step=place.step, layer=layer, block=block
-            )
-            generator.random(dtype=np.float32, out=chance)
-            np.greater_equal(chance[:, :units], np.float32(rate), out=out[network])
-        np.multiply(out, out.dtype.type(1 / (1 - rate)), out=out)
+            seed, epoch = int(seeds[network]), int(epochs[network])
+            generator = self._random.at(seed, Purpose.DROPOUT, epoch=epoch, step=place.step, layer=layer, block=block)
+            generator.random(dtype=np.float32, out=chance[network])
+        np.greater_equal(chance[..., :units], per_network(rate, chance.dtype, 2), out=out)
+        np.multiply(out, per_network(1 / (1 - np.asarray(rate)), out.dtype, 2), out=out)

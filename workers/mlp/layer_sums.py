@@ -36,8 +36,14 @@ class LayerSums(NamedTuple):
             self.delta_squares + other.delta_squares,
             self.flat + other.flat,
             self.alive | other.alive,
-            self.finite and other.finite,
+            self.finite & other.finite,
         )
+
+    def member(self, network: int) -> LayerSums:
+        """Return those of one network of a population."""
+        of_all: tuple[Any, ...] = (self.delta_squares, self.flat, self.alive, self.finite)
+        found: list[Any] = [each[network] for each in of_all]
+        return LayerSums(self.rows, *found)
 
     @property
     def delta_norm(self) -> Any:
@@ -58,18 +64,20 @@ class LayerSums(NamedTuple):
 def observe_layer(layer: LayerBuffers, activation: Activation, *, backward: bool) -> LayerSums:
     """Add up what the last pass left in a layer's buffers; its first plane is used up."""
     derivative = layer.work.first
-    flat: Any = 0.0
+    networks = layer.z.shape[:-2]
+    flat: Any = np.zeros(networks)[()]
     if isinstance(activation, Elementwise):
         activation.derivative(layer.z, layer.a, derivative, layer.work)
         flat = np.count_nonzero(np.abs(derivative, out=derivative) < FLAT, axis=(-2, -1)).astype(np.float64)
-    squares: Any = 0.0
+    squares: Any = np.zeros(networks)[()]
     if backward:
         np.multiply(layer.delta, layer.delta, out=derivative)
         squares = derivative.sum(axis=(-2, -1)).astype(np.float64)
+    finite: Any = np.isfinite(layer.z).all(axis=(-2, -1)) & np.isfinite(layer.a).all(axis=(-2, -1))
     return LayerSums(
         layer.z.shape[-2],
         squares,
         flat,
         np.asarray(layer.a.any(axis=-2)),
-        finite=bool(np.isfinite(layer.z).all() and np.isfinite(layer.a).all()),
+        finite,
     )

@@ -15,7 +15,10 @@ Source: Rumelhart, Hinton and Williams, Learning representations by back-propaga
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from workers.mlp.activations import find_activation
 from workers.mlp.architecture import Architecture
@@ -34,13 +37,22 @@ __all__ = ["BatchSums", "Network"]
 class Network:
     """A network, or a population of the same architecture, for mini-batches of at most `rows` samples.
 
+    Of a population, `dropout_rates` may have one for each network in the place of each of the architecture's own, which
+    say where units are dropped at all.
     Shapes: x (…, samples, inputs) and targets (…, samples, outputs) in the precision, weights (…, samples); without
     leading axes they are shared by all networks.
     """
 
-    def __init__(self, architecture: Architecture, rows: int, networks: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self,
+        architecture: Architecture,
+        rows: int,
+        networks: tuple[int, ...] = (),
+        dropout_rates: Sequence[ArrayLike] = (),
+    ) -> None:
         self.architecture = architecture
         self.networks = networks
+        self._rates = dropout_rates or architecture.dropout_rates
         self._memory = Memory(architecture, rows, networks)
         self._activations = tuple(find_activation(layer.activation) for layer in architecture.layers)
         self._normalizers = tuple(layer.normalizer for layer in architecture.layers)
@@ -110,7 +122,7 @@ class Network:
     ) -> Array:
         """Do the forward pass of training; return the inputs as they were used."""
         if buffers.inputs is not None:
-            x = self._drop(x, self.architecture.input_dropout, buffers.inputs, 0, place)
+            x = self._drop(x, buffers.inputs, 0, place)
         a = x
         for index, layer in enumerate(buffers.layers):
             self._join(parameters, index, a, layer.z)
@@ -120,7 +132,7 @@ class Network:
             self._activations[index].forward(layer.z, layer.a, layer.work, others)
             a = layer.a
             if layer.dropped is not None:
-                a = self._drop(a, self.architecture.layers[index].dropout, layer.dropped, index + 1, place)
+                a = self._drop(a, layer.dropped, index + 1, place)
         return x
 
     def _join(self, parameters: Parameters, index: int, a: Array, z: Array) -> None:
@@ -128,10 +140,10 @@ class Network:
         if parameters.b:
             np.add(z, parameters.b[index][..., np.newaxis, :], out=z)
 
-    def _drop(self, a: Array, rate: float, dropped: Dropped, layer: int, place: RowPlace | None) -> Array:
+    def _drop(self, a: Array, dropped: Dropped, layer: int, place: RowPlace | None) -> Array:
         if place is None:
             raise ValueError("place: None; allowed: the place of the rows, which dropout needs")
-        self._dropout.draw(rate, place, layer, dropped.chance, dropped.mask)
+        self._dropout.draw(self._rates[layer], place, layer, dropped.chance, dropped.mask)
         return np.multiply(a, dropped.mask, out=dropped.out)
 
     def _backward(self, parameters: Parameters, x: Array, layers: tuple[LayerBuffers, ...], out: Parameters) -> None:

@@ -25,11 +25,11 @@ class Purpose(IntEnum):
 class RowPlace(NamedTuple):
     """Where rows that follow each other stand: the job's seed, the epoch, the step, and the first one's place in it.
 
-    Of a population, `seed` may be one for each network.
+    Of a population, `seed` and `epoch` may be one for each network.
     """
 
     seed: int | Sequence[int]
-    epoch: int
+    epoch: int | Sequence[int]
     step: int
     row: int
 

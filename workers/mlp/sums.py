@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +34,18 @@ class BatchSums(NamedTuple):
             self.rows + other.rows,
             tuple(mine.plus(its) for mine, its in zip(self.layers, other.layers, strict=True)),
         )
+
+    def members(self) -> list[BatchSums]:
+        """Return those of each network of a population."""
+        of_all: tuple[Any, ...] = (self.loss, self.weight, self.correct)
+        each = zip(*(array.tolist() for array in of_all), strict=True)
+        found = [BatchSums(loss, weight, correct, self.rows) for loss, weight, correct in each]
+        if not self.layers:
+            return found
+        return [
+            sums.with_layers(tuple(layer.member(network) for layer in self.layers))
+            for network, sums in enumerate(found)
+        ]
 
     def with_layers(self, layers: tuple[LayerSums, ...]) -> BatchSums:
         """Return the same sums with what each layer did."""

@@ -1,4 +1,4 @@
-"""The transport that needs none: one slot, all shards computed in the caller's own process."""
+"""The transport that needs none: one slot, all shards computed in the caller's own process, of a population too."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from workers.evaluation import Evaluation, Gathering
 from workers.mlp.parameters import Parameters
 from workers.mlp.sums import BatchSums
 from workers.place import Slot
-from workers.shard_computer import ShardComputer
+from workers.shard_computer import Assignment, ShardComputer
 
 
 class LocalTransport:
@@ -19,9 +19,14 @@ class LocalTransport:
     workers = most_workers = 1
 
     def __init__(self, computer: ShardComputer) -> None:
-        self.weights = Parameters(computer.assignment.architecture)
+        self.weights = Parameters(computer.assignment.architecture, computer.assignment.networks)
         self._computer = computer
         self._gatherings: dict[Part, Gathering] = {}
+
+    @property
+    def assignment(self) -> Assignment:
+        """What it computes."""
+        return self._computer.assignment
 
     def gradient(self, step: Step, out: Parameters) -> BatchSums:
         """Sum one mini-batch's gradients into `out`."""
@@ -33,8 +38,8 @@ class LocalTransport:
         """A part's sums and outputs."""
         gathering = self._gatherings.get(part)
         if gathering is None:
-            architecture, rows = self.weights.architecture, self._computer.rows_of(part)
-            gathering = self._gatherings[part] = Gathering(rows, architecture.outputs, architecture.dtype)
+            shape, rows, networks = self.weights.architecture, self._computer.rows_of(part), self.weights.networks
+            gathering = self._gatherings[part] = Gathering(rows, shape.outputs, shape.dtype, networks)
         for block in range(gathering.blocks):
             gathering.add(block, self._computer.evaluate(self.weights, part, block, gathering.rows_of(block)))
         return gathering.whole()

@@ -17,18 +17,36 @@ from workers.mlp.parameters import Parameters
 
 NETWORKS, STEPS = 3, 6
 RATES, MOMENTA, DECAYS = (0.1, 0.03, 0.5), (0.9, 0.3, 0.6), (0.01, 0.2, 0.0)
+SHARES, EPSILONS = {"beta1": (0.9, 0.8, 0.37), "beta2": (0.999, 0.99, 0.77)}, (1e-8, 1e-3, 0.01)
 OWN: dict[str, dict[str, Any]] = {  # a tuple has a value for each network
     "sgd": {"momentum": MOMENTA, "nesterov": True, "weight_decay": DECAYS},
-    "adagrad": {"rate_decay": 0.1, "weight_decay": DECAYS},
-    "rmsprop": {"centered": True, "momentum": MOMENTA, "weight_decay": DECAYS},
-    "adam": {"amsgrad": True, "weight_decay": DECAYS},
-    "adamw": {"weight_decay": DECAYS},
-    "nadam": {"weight_decay": DECAYS},
-    "adadelta": {"weight_decay": DECAYS},
-    "lion": {"weight_decay": DECAYS},
-    "rprop": {},
+    "adagrad": {"rate_decay": (0.1, 0.07, 0.0), "epsilon": EPSILONS, "weight_decay": DECAYS},
+    "rmsprop": {
+        "alpha": (0.99, 0.9, 0.6),
+        "epsilon": EPSILONS,
+        "centered": True,
+        "momentum": MOMENTA,
+        "weight_decay": DECAYS,
+    },
+    "adam": {**SHARES, "epsilon": EPSILONS, "amsgrad": True, "weight_decay": DECAYS},
+    "adamw": {**SHARES, "epsilon": EPSILONS, "weight_decay": DECAYS},
+    "nadam": {**SHARES, "epsilon": EPSILONS, "momentum_decay": (4e-3, 0.01, 0.0), "weight_decay": DECAYS},
+    "adadelta": {"rho": (0.9, 0.5, 0.73), "epsilon": EPSILONS, "weight_decay": DECAYS},
+    "lion": {**SHARES, "weight_decay": DECAYS},
+    "rprop": {
+        "eta_minus": (0.5, 0.4, 0.7),
+        "eta_plus": (1.2, 1.3, 1.1),
+        "step_least": (1e-6, 0.02, 0.01),
+        "step_most": (50.0, 0.15, 0.6),
+    },
 }
-LIMITS = {"l1": 0.003, "l2": 0.01, "clip_value": 0.4, "clip_norm": 2.0, "max_norm": 1.5}
+LIMITS = {
+    "l1": (0.003, 0.01, 0.02),
+    "l2": (0.01, 0.1, 0.003),
+    "clip_value": (0.4, 0.2, 0.3),
+    "clip_norm": (2.0, 1.0, 3.0),
+    "max_norm": (1.5, 2.5, 1.0),
+}
 WEIGHTS = np.array([3.0, 7.0, 0.3])
 
 EVERY = pytest.mark.parametrize(
@@ -43,14 +61,18 @@ EVERY = pytest.mark.parametrize(
 )
 
 
-def made(name: str, limits: dict[str, float], index: int | None = None) -> Optimizer:
+def made(name: str, limits: dict[str, Any], index: int | None = None) -> Optimizer:
     """The optimizer of all three networks, or of one of them."""
-    given = {"learning_rate": RATES, **OWN[name]}
-    if index is not None:
-        given = {key: value[index] if isinstance(value, tuple) else value for key, value in given.items()}
+    given, regularization = of_network({"learning_rate": RATES, **OWN[name]}, index), of_network(limits, index)
     kind: Any = OPTIMIZERS[name]
-    made: Optimizer = kind(**given, regularization=Regularization(**limits))
+    made: Optimizer = kind(**given, regularization=Regularization(**regularization))
     return made
+
+
+def of_network(given: dict[str, Any], index: int | None) -> dict[str, Any]:
+    if index is None:
+        return given
+    return {key: value[index] if isinstance(value, tuple) else value for key, value in given.items()}
 
 
 def shape_of(precision: Precision) -> Architecture:
@@ -93,7 +115,7 @@ def copied(parameters: Parameters, state: list[Array]) -> tuple[Parameters, list
 
 @EVERY
 def test_three_networks_stacked_get_the_bits_of_three_alone(
-    precision: Precision, name: str, limits: dict[str, float]
+    precision: Precision, name: str, limits: dict[str, Any]
 ) -> None:
     stacked, optimizer = random_parameters(shape_of(precision), 1, (NETWORKS,)), made(name, limits)
     solos = [stacked.flat[index].copy() for index in range(NETWORKS)]
@@ -108,7 +130,7 @@ def test_three_networks_stacked_get_the_bits_of_three_alone(
 
 @EVERY
 def test_a_member_without_weight_keeps_its_weights_and_its_state(
-    precision: Precision, name: str, limits: dict[str, float]
+    precision: Precision, name: str, limits: dict[str, Any]
 ) -> None:
     stacked, optimizer = random_parameters(shape_of(precision), 1, (NETWORKS,)), made(name, limits)
     state = optimizer.state(stacked)
@@ -125,7 +147,7 @@ def test_a_member_without_weight_keeps_its_weights_and_its_state(
 
 @EVERY
 def test_a_training_that_is_put_down_and_taken_up_again_has_the_bits_of_one_that_is_not(
-    precision: Precision, name: str, limits: dict[str, float]
+    precision: Precision, name: str, limits: dict[str, Any]
 ) -> None:
     parameters, optimizer = random_parameters(shape_of(precision), 1, (NETWORKS,)), made(name, limits)
     state = optimizer.state(parameters)
@@ -159,3 +181,24 @@ def test_every_field_that_a_population_may_vary_is_varied_here() -> None:
     for name, kind in OPTIMIZERS.items():
         of_networks = {field.name for field in fields(kind) if field.type == "ArrayLike"} - {"learning_rate"}
         assert {key for key, value in OWN[name].items() if isinstance(value, tuple)} == of_networks
+    assert set(LIMITS) == {field.name for field in fields(Regularization)}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_networks_at_different_steps_get_the_bits_of_each_at_its_own(name: str) -> None:
+    stacked, optimizer = random_parameters(shape_of("float32"), 1, (NETWORKS,)), made(name, LIMITS)
+    solos, state, starts = (
+        [stacked.flat[index].copy() for index in range(NETWORKS)],
+        optimizer.state(stacked),
+        (5, 0, 2),
+    )
+    for step in range(STEPS):
+        now = np.array(starts) + step + 1
+        optimizer.update(stacked, gradients(stacked.architecture, step, (NETWORKS,)), WEIGHTS, state, step=now)
+    for index, flat in enumerate(solos):
+        alone, own = Parameters(stacked.architecture, (), flat), made(name, LIMITS, index)
+        own_state = own.state(alone)
+        for step in range(STEPS):
+            gradient = gradients(stacked.architecture, step, (NETWORKS,)).member((index,))
+            own.update(alone, gradient, WEIGHTS[index], own_state, step=starts[index] + step + 1)
+        assert bits(alone, own_state) == bits(stacked.member((index,)), [array[index] for array in state])

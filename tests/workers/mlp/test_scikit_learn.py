@@ -91,7 +91,7 @@ class TheirSGD(SGD):
 
     before: Any = RATE
 
-    def descend(self, p: Array, g: Array, state: list[Array], rate: Any, step: int) -> None:
+    def descend(self, p: Array, g: Array, state: list[Array], rate: Any, step: Any) -> None:
         """What is in the velocity keeps the rates that it came in by."""
         for velocity in state:
             velocity *= self.before / rate
@@ -119,10 +119,10 @@ def test_with_their_alpha_as_l2_and_their_falling_rate(
 class TheirAdam(Adam):
     """Adam with ε beside √v before that is corrected for its beginning at 0, as scikit-learn has it."""
 
-    def descend(self, p: Array, g: Array, state: list[Array], rate: Any, step: int) -> None:
+    def descend(self, p: Array, g: Array, state: list[Array], rate: Any, step: Any) -> None:
         """√v / c + ε / c is (√v + ε) / c."""
-        given = self.epsilon
-        self.epsilon = given / math.sqrt(1 - self.beta2**step)
+        given, beta2 = (float(np.asarray(each)) for each in (self.epsilon, self.beta2))
+        self.epsilon = given / math.sqrt(1 - beta2**step)
         super().descend(p, g, state, rate, step)
         self.epsilon = given
 

@@ -6,13 +6,13 @@ one is a class here with a `name`; its fields are what users may set of it.
 
 from workers.mlp.optimizers.adam import Adam, AdamW, Nadam
 from workers.mlp.optimizers.adaptive import Adadelta, Adagrad, RMSprop
-from workers.mlp.optimizers.base import Optimizer, per_network
+from workers.mlp.optimizers.base import Optimizer
 from workers.mlp.optimizers.lbfgs import LBFGS
 from workers.mlp.optimizers.regularization import Regularization
 from workers.mlp.optimizers.sgd import SGD
 from workers.mlp.optimizers.signs import Lion, Rprop
 
-__all__ = ["EVERY_OPTIMIZER", "LBFGS", "OPTIMIZERS", "SGD", "Optimizer", "Regularization", "per_network"]
+__all__ = ["EVERY_OPTIMIZER", "LBFGS", "OPTIMIZERS", "SGD", "Optimizer", "Regularization"]
 
 OPTIMIZERS: dict[str, type[Optimizer]] = {
     kind.name: kind for kind in (SGD, Adagrad, RMSprop, Adam, AdamW, Nadam, Adadelta, Lion, Rprop)

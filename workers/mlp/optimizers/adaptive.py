@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from workers.mlp.arrays import Array
-from workers.mlp.optimizers.base import DECAY, SHARE, SMALL, Optimizer, follow, per_network
+from workers.mlp.optimizers.base import DECAY, SHARE, SMALL, Optimizer, follow
+from workers.mlp.scalars import asked, per_network
 
 
 @dataclass(eq=False)
@@ -27,18 +28,18 @@ class Adagrad(Optimizer):
     default_rate = 0.01
     state_arrays = 1
 
-    rate_decay: float = field(default=0.0, metadata=DECAY)
-    epsilon: float = field(default=1e-10, metadata=SMALL)
+    rate_decay: ArrayLike = field(default=0.0, metadata=DECAY)
+    epsilon: ArrayLike = field(default=1e-10, metadata=SMALL)
     weight_decay: ArrayLike = field(default=0.0, metadata=DECAY)
 
-    def descend(self, p: Array, g: Array, state: list[Array], rate: ArrayLike, step: int) -> None:
+    def descend(self, p: Array, g: Array, state: list[Array], rate: ArrayLike, step: ArrayLike) -> None:
         """Follow g / √s."""
         self.decay(p, g, self.weight_decay)
         (squares,), scratch = state, self.scratch(p)
         np.add(squares, np.multiply(g, g, out=scratch), out=squares)
-        np.add(np.sqrt(squares, out=scratch), p.dtype.type(self.epsilon), out=scratch)
+        np.add(np.sqrt(squares, out=scratch), per_network(self.epsilon, p.dtype), out=scratch)
         np.divide(g, scratch, out=g)
-        self.take(p, g, np.asarray(rate) / (1 + (step - 1) * self.rate_decay))
+        self.take(p, g, np.asarray(rate) / (1 + (np.asarray(step) - 1) * np.asarray(self.rate_decay)))
 
 
 @dataclass(eq=False)
@@ -55,17 +56,17 @@ class RMSprop(Optimizer):
     default_rate = 0.01
     scratch_arrays = 2
 
-    alpha: float = field(default=0.99, metadata=SHARE)
-    epsilon: float = field(default=1e-8, metadata=SMALL)
+    alpha: ArrayLike = field(default=0.99, metadata=SHARE)
+    epsilon: ArrayLike = field(default=1e-8, metadata=SMALL)
     centered: bool = False
     momentum: ArrayLike = field(default=0.0, metadata=SHARE)
     weight_decay: ArrayLike = field(default=0.0, metadata=DECAY)
 
     def state_count(self) -> int:
         """Return 1 for the mean square; one more for the mean if centred, and for the velocity if there is momentum."""
-        return 1 + self.centered + int(np.any(self.momentum))
+        return 1 + self.centered + int(asked(self.momentum))
 
-    def descend(self, p: Array, g: Array, state: list[Array], rate: ArrayLike, step: int) -> None:
+    def descend(self, p: Array, g: Array, state: list[Array], rate: ArrayLike, step: ArrayLike) -> None:
         """Follow g / √s."""
         self.decay(p, g, self.weight_decay)
         square, scratch, spread = state[0], self.scratch(p), self.scratch(p, 1)
@@ -75,9 +76,9 @@ class RMSprop(Optimizer):
             follow(state[1], g, self.alpha, scratch)
             np.subtract(spread, np.multiply(state[1], state[1], out=scratch), out=spread)
             np.maximum(spread, 0, out=spread)  # a gradient that stays the same has a variance of 0, but for rounding
-        np.add(np.sqrt(spread, out=spread), p.dtype.type(self.epsilon), out=spread)
+        np.add(np.sqrt(spread, out=spread), per_network(self.epsilon, p.dtype), out=spread)
         velocity = np.divide(g, spread, out=g)
-        if np.any(self.momentum):
+        if asked(self.momentum):
             velocity = state[-1]
             np.multiply(velocity, per_network(self.momentum, p.dtype), out=velocity)
             np.add(velocity, g, out=velocity)
@@ -97,15 +98,15 @@ class Adadelta(Optimizer):
     default_rate = 1.0
     state_arrays = 2
 
-    rho: float = field(default=0.9, metadata=SHARE)
-    epsilon: float = field(default=1e-6, metadata=SMALL)
+    rho: ArrayLike = field(default=0.9, metadata=SHARE)
+    epsilon: ArrayLike = field(default=1e-6, metadata=SMALL)
     weight_decay: ArrayLike = field(default=0.0, metadata=DECAY)
 
-    def descend(self, p: Array, g: Array, state: list[Array], rate: ArrayLike, step: int) -> None:
+    def descend(self, p: Array, g: Array, state: list[Array], rate: ArrayLike, step: ArrayLike) -> None:
         """Follow d."""
         self.decay(p, g, self.weight_decay)
         (square, steps), scratch = state, self.scratch(p)
-        epsilon = p.dtype.type(self.epsilon)
+        epsilon = per_network(self.epsilon, p.dtype)
         follow(square, np.multiply(g, g, out=scratch), self.rho, scratch)
         np.sqrt(np.add(square, epsilon, out=scratch), out=scratch)
         np.divide(g, scratch, out=g)

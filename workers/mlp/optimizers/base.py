@@ -14,14 +14,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike
 
 from workers.mlp.arrays import Array, aligned, quietly
 from workers.mlp.optimizers.regularization import Regularization
 from workers.mlp.parameters import Parameters
+from workers.mlp.scalars import asked, per_network
 
 # Bounds of fields. An ε is never so small that it is 0 in float32, where a gradient of 0 is divided by it.
 SHARE: Final = {"least": 0, "below": 1}
@@ -64,7 +65,7 @@ class Optimizer(ABC):
         state: list[Array],
         *,
         rate: ArrayLike | None = None,
-        step: int = 1,
+        step: ArrayLike = 1,
     ) -> None:
         """Change the parameters and the state in place; `gradient_sum` is used up. Steps count from 1.
 
@@ -74,8 +75,11 @@ class Optimizer(ABC):
         if weightless.all():
             return
         p, g = parameters.trained, gradient_sum.trained
-        kept = [(array, array[weightless]) for array in (p, *state)] if weightless.any() else []
-        np.divide(g, per_network(np.where(weightless, 1.0, weight_sum), p.dtype), out=g)
+        kept: list[tuple[Array, Array]] = []
+        if weightless.any():
+            kept = [(array, array[weightless]) for array in (p, *state)]
+            weight_sum = np.where(weightless, 1.0, weight_sum)
+        np.divide(g, per_network(weight_sum, p.dtype), out=g)
         self.regularization.shape_gradient(parameters, gradient_sum)
         self.descend(p, g, state, self.learning_rate if rate is None else rate, step)
         self.regularization.limit_weights(parameters)
@@ -83,7 +87,7 @@ class Optimizer(ABC):
             array[weightless] = before
 
     @abstractmethod
-    def descend(self, p: Array, g: Array, state: list[Array], rate: ArrayLike, step: int) -> None:
+    def descend(self, p: Array, g: Array, state: list[Array], rate: ArrayLike, step: ArrayLike) -> None:
         """Follow the averaged gradient g, which may be used up.
 
         Shapes: p, g and each of the state (…, trained size).
@@ -91,7 +95,7 @@ class Optimizer(ABC):
 
     def decay(self, p: Array, g: Array, weight_decay: ArrayLike) -> None:
         """g ← g + weight_decay · p, on every parameter, biases too; as PyTorch has it."""
-        if np.any(weight_decay):
+        if asked(weight_decay):
             scratch = self.scratch(p)
             np.multiply(p, per_network(weight_decay, p.dtype), out=scratch)
             np.add(g, scratch, out=g)
@@ -109,14 +113,8 @@ class Optimizer(ABC):
         return kept
 
 
-def per_network(scalar: ArrayLike, dtype: DTypeLike) -> NDArray[Any]:
-    """Return float64 scalars cast once to the precision, shaped to stand beside (…, size)."""
-    return np.asarray(scalar, np.float64).astype(dtype)[..., np.newaxis]
-
-
-def follow(average: Array, value: Array, keep: float, scratch: Array) -> None:
+def follow(average: Array, value: Array, keep: ArrayLike, scratch: Array) -> None:
     """average ← keep · average + (1 − keep) · value; `value` may be `scratch`, which is used up."""
-    number = average.dtype.type
-    np.multiply(average, number(keep), out=average)
-    np.multiply(value, number(1 - keep), out=scratch)
+    np.multiply(average, per_network(keep, average.dtype), out=average)
+    np.multiply(value, per_network(1 - np.asarray(keep), average.dtype), out=scratch)
     np.add(average, scratch, out=average)

@@ -52,7 +52,7 @@ class LBFGS(Optimizer):
         shape = (self.history, *parameters.trained.shape)
         return [aligned(shape, parameters.flat.dtype) for _ in range(2)]
 
-    def descend(self, p: Array, g: Array, state: list[Array], rate: ArrayLike, step: int) -> None:
+    def descend(self, p: Array, g: Array, state: list[Array], rate: ArrayLike, step: ArrayLike) -> None:
         """Follow the direction by the rate, without a search; the history stays as it is."""
         self.turn(g, state)
         self.take(p, np.negative(g, out=g), rate)

@@ -8,41 +8,44 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from workers.mlp.arrays import Array, aligned
 from workers.mlp.parameters import Parameters
+from workers.mlp.scalars import asked, beside, per_network
 
 
 @dataclass(eq=False)
 class Regularization:
-    """What of it a job asks for; None and 0 ask for nothing."""
+    """What of it a job asks for; None and 0 ask for nothing. All of a population ask for it, or none does."""
 
-    l1: float = 0.0
-    l2: float = 0.0
-    clip_value: float | None = None  # the most that any number of the gradient may be
-    clip_norm: float | None = None  # the most that the norm of the whole gradient may be
-    max_norm: float | None = None  # the most that the norm of the weights into one unit may be
+    l1: ArrayLike = 0.0
+    l2: ArrayLike = 0.0
+    clip_value: ArrayLike | None = None  # the most that any number of the gradient may be
+    clip_norm: ArrayLike | None = None  # the most that the norm of the whole gradient may be
+    max_norm: ArrayLike | None = None  # the most that the norm of the weights into one unit may be
 
     def __post_init__(self) -> None:
         self._memory: Array | None = None
 
     def shape_gradient(self, parameters: Parameters, gradient: Parameters) -> None:
         """Add the penalties to an averaged gradient, then clip it."""
-        if self.l1 or self.l2:
+        if asked(self.l1) or asked(self.l2):
             self._penalize(parameters, gradient)
         g = gradient.trained
         if self.clip_value is not None:
-            limit = g.dtype.type(self.clip_value)
+            limit = per_network(self.clip_value, g.dtype)
             np.clip(g, -limit, limit, out=g)
         if self.clip_norm is not None:
-            norm = self._global_norm(gradient)[..., np.newaxis]
-            np.multiply(g, np.minimum(self.clip_norm / (norm + 1e-6), 1.0).astype(g.dtype), out=g)
+            share = np.minimum(np.asarray(self.clip_norm) / (self._global_norm(gradient) + 1e-6), 1.0)
+            np.multiply(g, beside(share.astype(g.dtype)), out=g)
 
     def penalty(self, parameters: Parameters) -> float:
         """Return ½ l2 Σ W², of one network: what `l2` adds to the loss where its value counts."""
-        if not self.l2:
+        if not asked(self.l2):
             return 0.0
-        return self.l2 / 2 * sum(float(self._squares(weights).sum(dtype=np.float64)) for weights in parameters.W)
+        squares = sum(float(self._squares(weights).sum(dtype=np.float64)) for weights in parameters.W)
+        return float(np.asarray(self.l2)) / 2 * squares
 
     def limit_weights(self, parameters: Parameters) -> None:
         """Scale the weights into a unit down where their norm is beyond the limit.
@@ -53,17 +56,17 @@ class Regularization:
             return
         for weights in parameters.W:
             norm = np.sqrt(self._squares(weights).sum(axis=-2, keepdims=True))
-            number = weights.dtype.type
-            np.multiply(weights, np.minimum(number(self.max_norm) / np.maximum(norm, number(1e-30)), 1), out=weights)
+            most, least = per_network(self.max_norm, weights.dtype, 2), weights.dtype.type(1e-30)
+            np.multiply(weights, np.minimum(most / np.maximum(norm, least), 1), out=weights)
 
     def _penalize(self, parameters: Parameters, gradient: Parameters) -> None:
         """g ← g + l2 · W + l1 · sign(W): the gradients of ½ l2 Σ W² and l1 Σ |W|."""
         for weights, g in zip(parameters.W, gradient.W, strict=True):
             penalty = self._room(weights)
-            if self.l2:
-                np.add(g, np.multiply(weights, g.dtype.type(self.l2), out=penalty), out=g)
-            if self.l1:
-                np.multiply(np.sign(weights, out=penalty), g.dtype.type(self.l1), out=penalty)
+            if asked(self.l2):
+                np.add(g, np.multiply(weights, per_network(self.l2, g.dtype, 2), out=penalty), out=g)
+            if asked(self.l1):
+                np.multiply(np.sign(weights, out=penalty), per_network(self.l1, g.dtype, 2), out=penalty)
                 np.add(g, penalty, out=g)
 
     def _global_norm(self, gradient: Parameters) -> Array:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from workers.mlp.arrays import Array
-from workers.mlp.optimizers.base import DECAY, SHARE, Optimizer, per_network
+from workers.mlp.optimizers.base import DECAY, SHARE, Optimizer
+from workers.mlp.scalars import asked, per_network
 
 
 @dataclass(eq=False)
@@ -34,13 +35,13 @@ class SGD(Optimizer):
 
     def state_count(self) -> int:
         """Return 1 for the velocity; 0 without momentum."""
-        return int(np.any(self.momentum))
+        return int(asked(self.momentum))
 
     def scratch_count(self) -> int:
         """Return 1 for what decays or looks ahead."""
-        return int(self.nesterov or bool(np.any(self.weight_decay)))
+        return int(self.nesterov or asked(self.weight_decay))
 
-    def descend(self, p: Array, g: Array, state: list[Array], rate: ArrayLike, step: int) -> None:
+    def descend(self, p: Array, g: Array, state: list[Array], rate: ArrayLike, step: ArrayLike) -> None:
         """Follow the gradient, or the velocity."""
         self.decay(p, g, self.weight_decay)
         if not state:

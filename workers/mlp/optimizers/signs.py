@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from workers.mlp.arrays import Array
-from workers.mlp.optimizers.base import DECAY, SHARE, Optimizer, follow, per_network
+from workers.mlp.optimizers.base import DECAY, SHARE, Optimizer, follow
 from workers.mlp.parameters import Parameters
+from workers.mlp.scalars import per_network
 
 
 @dataclass(eq=False)
@@ -26,11 +27,11 @@ class Lion(Optimizer):
     scratch_arrays = 2
     state_arrays = 1
 
-    beta1: float = field(default=0.9, metadata=SHARE)
-    beta2: float = field(default=0.99, metadata=SHARE)
+    beta1: ArrayLike = field(default=0.9, metadata=SHARE)
+    beta2: ArrayLike = field(default=0.99, metadata=SHARE)
     weight_decay: ArrayLike = field(default=0.0, metadata=DECAY)
 
-    def descend(self, p: Array, g: Array, state: list[Array], rate: ArrayLike, step: int) -> None:
+    def descend(self, p: Array, g: Array, state: list[Array], rate: ArrayLike, step: ArrayLike) -> None:
         """Follow the sign."""
         (mean,), scratch, direction = state, self.scratch(p), self.scratch(p, 1)
         np.copyto(direction, mean)
@@ -57,10 +58,10 @@ class Rprop(Optimizer):
     full_batch = True
     state_arrays = 2
 
-    eta_minus: float = field(default=0.5, metadata={"above": 0, "below": 1})
-    eta_plus: float = field(default=1.2, metadata={"above": 1, "most": 100})
-    step_least: float = field(default=1e-6, metadata={"above": 0, "most": 1e9})
-    step_most: float = field(default=50.0, metadata={"above": 0, "most": 1e9})
+    eta_minus: ArrayLike = field(default=0.5, metadata={"above": 0, "below": 1})
+    eta_plus: ArrayLike = field(default=1.2, metadata={"above": 1, "most": 100})
+    step_least: ArrayLike = field(default=1e-6, metadata={"above": 0, "most": 1e9})
+    step_most: ArrayLike = field(default=50.0, metadata={"above": 0, "most": 1e9})
 
     def __post_init__(self) -> None:
         self._truths = np.empty(0, np.bool_)
@@ -71,16 +72,18 @@ class Rprop(Optimizer):
         steps[...] = per_network(self.learning_rate, steps.dtype)
         return [before, steps]
 
-    def descend(self, p: Array, g: Array, state: list[Array], rate: ArrayLike, step: int) -> None:
+    def descend(self, p: Array, g: Array, state: list[Array], rate: ArrayLike, step: ArrayLike) -> None:
         """Follow the sign, by each weight's own step."""
         (before, steps), sign, where = state, self.scratch(p), self._room_for_truths(p)
-        number = p.dtype.type
+        shorter, longer, least, most = (
+            per_network(scalar, p.dtype) for scalar in (self.eta_minus, self.eta_plus, self.step_least, self.step_most)
+        )
         np.sign(np.multiply(g, before, out=sign), out=sign)
         np.copyto(before, g)
-        np.multiply(steps, number(self.eta_plus), out=steps, where=np.greater(sign, 0, out=where))
-        np.multiply(steps, number(self.eta_minus), out=steps, where=np.less(sign, 0, out=where))
+        np.multiply(steps, longer, out=steps, where=np.greater(sign, 0, out=where))
+        np.multiply(steps, shorter, out=steps, where=np.less(sign, 0, out=where))
         np.copyto(before, 0, where=where)
-        np.clip(steps, number(self.step_least), number(self.step_most), out=steps)
+        np.clip(steps, least, most, out=steps)
         np.multiply(np.sign(before, out=sign), steps, out=sign)
         np.subtract(p, sign, out=p)
 

@@ -1,0 +1,55 @@
+"""Which jobs may train as one population: those that differ in nothing but what each network may have of its own.
+
+That is said by a digest of all that must be equal, known when a job is accepted. Knows neither Redis nor training.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from service import strict_json
+from service.resolution.network import resolve_layer
+from service.spec import JobSpec, NetworkSpec, OptimizerSpec
+
+MOST_MEMBERS: Final = 32  # of a population
+
+# Each network's own: how its job is named, queued and ended, its first weights, the order of its rows, its rate.
+_OWN = frozenset(
+    {
+        *("name", "tags", "priority", "retries", "time_limit_s", "not_before", "after", "reuse", "workers"),
+        *("seed", "epochs", "early_stopping", "rules"),
+        *("dataset", "network", "optimizer"),  # the data is compared itself, the others are told in parts
+    }
+)
+
+
+def fusion_key(spec: JobSpec, dataset: str, validation: str | None = None) -> str | None:
+    """The digest of what must be equal in a population; None for a job that is always trained alone.
+
+    `spec` is resolved; `dataset` is the id or digest of its data, `validation` that of `data.validation_dataset`.
+    Numbers of the optimizer and rates of dropout may differ, but not whether they are 0 or there at all: that decides
+    what is computed and kept. A job of folds is several trainings; one that asks for two workers wants their speed.
+    """
+    if spec.mode != "sync" or spec.optimizer.name == "lbfgs" or spec.gradient_check:
+        return None
+    if spec.data.folds is not None or spec.workers.min > 1:
+        return None
+    shared = spec.model_dump(mode="json", exclude=set(_OWN))
+    shared["data"].pop("validation_dataset")
+    return strict_json.sha256([shared, _of_network(spec.network), _of_optimizer(spec.optimizer), dataset, validation])
+
+
+def _of_network(network: NetworkSpec) -> dict[str, Any]:
+    """All but the numbers that the first weights are drawn by; of dropout, where it is."""
+    layers = [resolve_layer(network, layer) for layer in network.hidden]
+    return {
+        "hidden": [[layer.units, layer.activation, layer.normalization, bool(layer.dropout)] for layer in layers],
+        "input_dropout": bool(network.input_dropout),
+        **{name: getattr(network, name) for name in ("output_activation", "bias", "precision")},
+    }
+
+
+def _of_optimizer(optimizer: OptimizerSpec) -> dict[str, Any]:
+    """Its name, and what it does; the rate and its schedule are each network's own."""
+    given = optimizer.model_dump(exclude={"learning_rate", "schedule"})
+    return {name: bool(value) if isinstance(value, float | None) else value for name, value in given.items()}

@@ -1,0 +1,149 @@
+"""A population: trainings that go on together in one process, until each has its end.
+
+Each is its own job's, with its own state, observer, checkpoints and end; what is computed is computed for all at once
+(`service.stack`). Members join and leave between two steps, and no bit of any depends on who else is there. Knows
+neither Redis nor leases: what is to be recorded is its members' observers'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from service.fusing import MOST_MEMBERS
+from service.scoring import Scores
+from service.stack import Stack, release
+from service.training import Observer, Training
+from workers.evaluation import Evaluation
+
+
+class MemberObserver(Observer, Protocol):
+    """What is told of one member. What it raises ends that member's part, and that of no other."""
+
+    def after_reports(self) -> None:
+        """Called once every member has reported an epoch and has done what its own spec says of it; may raise."""
+
+
+@dataclass(eq=False)
+class Member:
+    """A training in a population. `error` is why it left before its end."""
+
+    training: Training
+    observer: MemberObserver
+    error: Exception | None = None
+
+
+class Population:
+    """Trains its members in lockstep: at the same step of their epochs, which may be different ones.
+
+    A member that stands at another step waits until the others get there; who comes first begins at the earliest.
+    """
+
+    def __init__(self, members: Iterable[Member]) -> None:
+        """Raises: ValueError when there are more than MOST_MEMBERS."""
+        self._waiting: list[Member] = []
+        self._members: list[Member] = []
+        self._gone: list[Member] = []
+        self._stacks: list[tuple[Sequence[Member], Stack]] = []
+        for member in members:
+            self.join(member)
+
+    @property
+    def members(self) -> Sequence[Member]:
+        """Those that have not left, in the order in which they came."""
+        return (*self._members, *self._waiting)
+
+    def join(self, member: Member) -> None:
+        """Take in one more, from between two of the next steps on; its training stands where it began or was put back.
+
+        Raises: ValueError when there are more than MOST_MEMBERS.
+        """
+        if len(self.members) == MOST_MEMBERS:
+            raise ValueError(f"members: {MOST_MEMBERS + 1}; allowed: {MOST_MEMBERS}")
+        self._waiting.append(member)
+
+    def run(self) -> Iterator[Member]:
+        """Train all to their ends; yields each as it leaves, the others standing between two steps meanwhile.
+
+        It is then a training by itself, which has come to its end, or can go on alone or in another population; where
+        it was told to leave, or diverged, `error` says so.
+        Raises: ValueError where members cannot be computed together.
+        """
+        while self.members:
+            self._admit()
+            if not self._gone:
+                self._advance()
+            gone, self._gone = self._gone, []
+            if gone:
+                self._part_with(gone)
+                yield from gone
+
+    def _admit(self) -> None:
+        """Take in those that wait at the step where the others are."""
+        here = min(map(_step_of, self._members or self._waiting))
+        joining = [member for member in self._waiting if _step_of(member) == here]
+        if not joining:
+            return
+        self._waiting = [member for member in self._waiting if member not in joining]
+        self._members += joining
+        for member in joining:
+            member.training.start_clocks()
+        self._gone = [member for member in joining if member.training.over]
+        self._stack_anew()
+
+    def _advance(self) -> None:
+        here = self._members[0].training
+        if here.state.step < here.steps:
+            self._step()
+        else:
+            self._close_epoch()
+
+    def _step(self) -> None:
+        for members, stack in self._stacks:
+            for member, (step, sums) in zip(members, stack.step(), strict=True):
+                self._have(member, member.training.take_step, step, sums)
+        for member in self._members:
+            self._have(member, member.observer.after_step)
+
+    def _close_epoch(self) -> None:
+        rows: dict[Member, dict[str, Any]] = {}
+
+        def report(member: Member, evaluation: Evaluation | None, scores: Scores | None) -> None:
+            rows[member] = member.training.close_epoch(evaluation, scores)
+            member.observer.after_epoch(rows[member])
+
+        for members, stack in self._stacks:
+            for member, evaluation, scores in zip(members, *stack.evaluate(), strict=True):
+                self._have(member, report, member, evaluation, scores)
+        for member, row in rows.items():
+            self._have(member, member.training.heed, member.observer, row)
+        for member in self._members:
+            if member.training.over and member not in self._gone:
+                self._gone.append(member)
+            self._have(member, member.observer.after_reports)
+
+    def _have(self, member: Member, do: Callable[..., None], *arguments: Any) -> None:
+        """Do something with a member, unless it is gone; what this raises is why it goes."""
+        if member in self._gone:
+            return
+        try:
+            do(*arguments)
+        except Exception as error:
+            member.error = error
+            self._gone.append(member)
+
+    def _part_with(self, gone: Sequence[Member]) -> None:
+        self._members = [member for member in self._members if member not in gone]
+        for member in gone:
+            release(member.training)
+            member.training.count_seconds()
+        self._stack_anew()
+
+    def _stack_anew(self) -> None:
+        members = [member for member in self._members if member not in self._gone]
+        self._stacks = [(members, Stack([member.training for member in members]))] if members else []
+
+
+def _step_of(member: Member) -> int:
+    return member.training.state.step
