@@ -17,6 +17,7 @@ from service.dataset_records import DatasetRecords
 from service.errors import Conflict, LeaseLost
 from service.model_records import ModelRecords
 from service.models import ModelStore
+from service.population_attempt import PopulationAttempt
 from service.queue import Queue
 from service.requests import Requests
 from service.settings import Settings
@@ -63,7 +64,8 @@ class Runner:
                 raise Conflict(f"This runner runs job {self._work.job.id}; it takes one at a time.")
             self._work, self._requests = work, Requests(work.slots)
         try:
-            Attempt(self._equipment, work, self._requests).run()
+            attempt = PopulationAttempt if work.others else Attempt
+            attempt(self._equipment, work, self._requests).run()
         except LeaseLost as lost:
             log.warning("lease lost", job=work.job.id, detail=lost.detail)
         finally:

@@ -22,6 +22,7 @@ import structlog
 
 from service import placement
 from service.errors import LeaseLost, StoreUnavailable
+from service.fusing import MOST_MEMBERS
 from service.jobs import Lease
 from service.lease_watch import LeaseWatch
 from service.line import Line, Running, preempted
@@ -30,7 +31,7 @@ from service.pool import Pool
 from service.queue import ClaimedJob, Queue, RunningJob
 from service.settings import Settings
 from service.store import Store
-from service.work import MOST_MEMBERS, Work
+from service.work import Work
 from workers.place import Slot
 
 log = structlog.get_logger()

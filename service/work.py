@@ -15,8 +15,6 @@ from workers.place import Slot
 from workers.shard_computer import Assignment
 from workers.transport import Transport
 
-MOST_MEMBERS = 32  # jobs that are trained as one population
-
 Connect = Callable[[list[Slot], str, Assignment, dict[str, str], bool], Transport]  # as `transport.connecting` has it
 
 

@@ -1,0 +1,154 @@
+"""One attempt at several jobs that are trained as one population: each has its own lease, checkpoints and end.
+
+Whatever ends one of them, by its spec, a flag or an error, ends no other. The death of this process, being drained or
+pre-empted concerns all.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from dataclasses import replace
+
+import structlog
+
+from service.attempt import Attempt
+from service.errors import LeaseLost
+from service.folds import next_stage
+from service.job_inputs import JobInputs
+from service.joint_beat import JointBeat
+from service.population import Member, Population
+from service.preparation import PreparedData
+from service.requests import Requests
+from service.results import kept
+from service.training import Training
+from service.work import Equipment, Work
+from workers.shard_computer import Assignment, ShardComputer
+from workers.transport import Transport
+from workers.transport.local import LocalTransport
+
+log = structlog.get_logger()
+
+LOOK_S = 0.02  # how often a member looks at what is asked of it: a look at each step would cost as much as the step
+
+
+class PopulationAttempt:
+    """One attempt at a job and those that are trained with it."""
+
+    def __init__(self, equipment: Equipment, work: Work, requests: Requests) -> None:
+        self._settings = equipment.settings
+        self._joint = JointBeat(equipment.queue, equipment.settings.beat_s)
+        self._attempts = [
+            MemberAttempt(equipment, replace(work, job=job, lease=lease, others=()), requests, self._joint)
+            for job, lease in work.jobs
+        ]
+        self._prepared: PreparedData | None = None
+
+    def run(self) -> None:
+        """Train all, and record how each ends."""
+        with ExitStack() as checkpoints, self._joint:
+            self._joint.enter("loading", self._settings.load_limit_s)
+            for attempt in self._attempts:
+                checkpoints.enter_context(attempt.checkpoints)
+                self._joint.add(attempt.beat)
+            try:
+                self._train([attempt for attempt in self._attempts if self._made_ready(attempt)])
+            except Exception as bug:
+                for attempt in self._attempts:
+                    if not attempt.ended:
+                        self._end(attempt, bug)
+
+    def _made_ready(self, attempt: MemberAttempt) -> bool:
+        try:
+            self._prepared = attempt.make_ready(self._prepared)
+        except Exception as error:
+            self._end(attempt, error)
+            return False
+        return True
+
+    def _train(self, attempts: list[MemberAttempt]) -> None:
+        members = {Member(attempt.trained, attempt): attempt for attempt in attempts}
+        for member in Population(members).run():
+            self._joint.enter("saving", self._settings.save_limit_s)
+            self._end(members[member], member.error)
+
+    def _end(self, attempt: MemberAttempt, error: Exception | None) -> None:
+        try:
+            attempt.end(error)
+        except LeaseLost as lost:
+            log.warning("lease lost", job=attempt.lease.job_id, detail=lost.detail)
+        finally:
+            self._joint.leave(attempt.beat)
+
+
+class MemberAttempt(Attempt):
+    """The attempt at one of the jobs; the observer of its training in the population."""
+
+    def __init__(self, equipment: Equipment, work: Work, requests: Requests, joint: JointBeat) -> None:
+        super().__init__(equipment, work, requests)
+        self.ended = False
+        self._joint = joint
+        self._looked = 0.0
+        self._data: tuple[JobInputs, PreparedData]
+
+    @property
+    def trained(self) -> Training:
+        """Its training, once it is ready."""
+        assert self.training is not None
+        return self.training
+
+    def make_ready(self, prepared: PreparedData | None) -> PreparedData:
+        """Put the training together where it goes on, on the data that the others have, if they have it already.
+
+        Raises: whatever ends an attempt.
+        """
+        inputs, saved = self._inputs(), self._saved()
+        stage = next_stage(inputs.resolution, ())
+        prepared = prepared or self._prepare(inputs, stage)
+        training = self._assemble(inputs, stage, prepared)
+        if saved is not None:
+            saved.put_back(training)
+        self.training, self._data = training, (inputs, prepared)
+        self.checkpoints.begin()
+        self.check()
+        return prepared
+
+    def after_step(self) -> None:
+        """Look from time to time at what is asked of it. Raises: as `check`."""
+        now = time.monotonic()
+        if now - self._looked >= LOOK_S:
+            self._looked = now
+            self._joint.enter("step", self.equipment.settings.step_limit_s)
+            self.check()
+
+    def after_reports(self) -> None:
+        """Look, now that all have reported an epoch. Raises: as `check`."""
+        self._joint.enter("step", self.equipment.settings.step_limit_s)
+        self.check()
+
+    def end(self, error: Exception | None) -> None:
+        """Record how it ended: trained, or by an error. Raises: LeaseLost."""
+        self.ended = True
+
+        def end() -> None:
+            if error is not None:
+                raise error
+            training, (inputs, prepared) = self.trained, self._data
+            training.keep_best()
+            self._succeed(training, kept(training, prepared), inputs, prepared)
+
+        try:
+            self.end_by(end)
+            self.checkpoints.sweep()
+        finally:
+            self._disconnect()
+
+    def _connect(self, assignment: Assignment, asynchronous: bool) -> Transport:
+        self.transport = LocalTransport(ShardComputer(assignment))
+        return self.transport
+
+    def _resize(self) -> None:
+        """A population stays on its one slot."""
+        wanted = self.requests.wanted()
+        if wanted is not None:
+            self.requests.done(wanted)
