@@ -23,6 +23,11 @@ class LearningRate:
         self._epochs = epochs
         self._steps = steps
 
+    @property
+    def by_epoch(self) -> bool:
+        """Whether it is the same in all steps of an epoch."""
+        return self._schedule.unit == "epoch" or isinstance(self._schedule, ReduceOnPlateau)
+
     def at(self, state: TrainingState) -> float:
         """The rate of the step that comes next."""
         schedule = self._schedule

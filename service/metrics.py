@@ -101,12 +101,33 @@ def auc(scores: Floats, positive: NDArray[np.bool_], weights: Weights) -> float 
     """
     at_once = max(SORTED_AT_ONCE // max(scores.shape[-1], 1), 1)
     starts = range(0, len(scores), at_once)
-    found = [_areas(scores[lo : lo + at_once], positive[lo : lo + at_once], weights) for lo in starts]
+    found = [
+        _areas(scores[lo : lo + at_once], positive[lo : lo + at_once])
+        if weights is None
+        else _weighed_areas(scores[lo : lo + at_once], positive[lo : lo + at_once], weights)
+        for lo in starts
+    ]
     areas, possible = np.concatenate([each for each, _ in found]), np.concatenate([each for _, each in found])
     return _mean_ratio(areas, possible)
 
 
-def _areas(scores: Floats, positive: NDArray[np.bool_], weights: Weights) -> tuple[Floats, Floats]:
+def _areas(scores: Floats, positive: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """For each column the number of pairs (a positive row, a negative one that scores less), and of all pairs.
+
+    Pairs of equal scores count half. A positive row is above as many rows as its place among all the sorted scores
+    says, the mean of the first and the last of its score; among them are the other positive ones, p² / 2 pairs in all.
+    """
+    ranked, rows = np.sort(scores, axis=-1), scores.shape[-1]
+    areas, pairs = np.empty(len(scores)), np.empty(len(scores))
+    for column, own in enumerate(positive):
+        found = scores[column, own]
+        places = sum(int(ranked[column].searchsorted(found, side).sum()) for side in ("left", "right"))
+        areas[column] = (places - len(found) ** 2) / 2
+        pairs[column] = len(found) * (rows - len(found))
+    return areas, pairs
+
+
+def _weighed_areas(scores: Floats, positive: NDArray[np.bool_], weights: Floats) -> tuple[Floats, Floats]:
     """For each column the weight of the pairs (a positive row, a negative one that scores less), and of all pairs.
 
     Pairs of equal scores count half: rows of one score are one group, between the sums up to the group before and its
@@ -119,13 +140,9 @@ def _areas(scores: Floats, positive: NDArray[np.bool_], weights: Weights) -> tup
     last = np.ones(ranked.shape, np.bool_)  # of its group
     np.not_equal(ranked[:, 1:], ranked[:, :-1], out=last[:, :-1])
     groups, ends = last.sum(axis=-1), np.flatnonzero(last)
-    if weights is None:
-        above = hits.cumsum(axis=-1, dtype=np.float64).ravel()[ends]
-        below = ends % rows + 1 - above
-    else:  # each sum on its own: one of them may be small beside the other
-        weight = weights[order]
-        parts = (hits * weight, ~hits * weight)
-        above, below = (part.cumsum(axis=-1).ravel()[ends] for part in parts)
+    weight = weights[order]
+    parts = (hits * weight, ~hits * weight)  # each sum on its own: one of them may be small beside the other
+    above, below = (part.cumsum(axis=-1).ravel()[ends] for part in parts)
     last_groups = groups.cumsum() - 1
     first_groups = last_groups - groups + 1
     steps = (above - _before(above, first_groups)) * (below + _before(below, first_groups))

@@ -101,8 +101,8 @@ class Population:
 
     def _step(self) -> None:
         for members, stack in self._stacks:
-            for member, (step, sums) in zip(members, stack.step(), strict=True):
-                self._have(member, member.training.take_step, step, sums)
+            for member, sums in zip(members, stack.step(), strict=True):
+                self._have(member, member.training.take_step, sums)
         for member in self._members:
             self._have(member, member.observer.after_step)
 
@@ -125,7 +125,7 @@ class Population:
 
     def _have(self, member: Member, do: Callable[..., None], *arguments: Any) -> None:
         """Do something with a member, unless it is gone; what this raises is why it goes."""
-        if member in self._gone:
+        if self._gone and member in self._gone:
             return
         try:
             do(*arguments)

@@ -15,7 +15,6 @@ from service.optimizer import stack_optimizers
 from service.parameter_server import follow_statistics
 from service.scoring import Scores
 from service.training import Training
-from workers.batches import Step
 from workers.evaluation import Evaluation
 from workers.mlp.arrays import Array, aligned, quietly
 from workers.mlp.parameters import Parameters
@@ -37,26 +36,28 @@ class Stack:
         self._state = self._optimizer.state(self._weights)
         self._gradient = Parameters(self._weights.architecture, self._weights.networks)
         self._numbers = np.array([training.server.optimizer_steps for training in trainings])
+        self._rates: Array | None = None
+        self._same_rates = all(training.rate.by_epoch for training in trainings)  # throughout an epoch
+        self._epochs: tuple[int, ...] = ()
         for row, training in enumerate(trainings):
             training.server.move(self._weights.flat[row], [array[row] for array in self._state])
 
-    def step(self) -> list[tuple[Step, BatchSums]]:
+    def step(self) -> list[BatchSums]:
         """Do one update of each training; answers the sums of each one's mini-batch before it.
 
         Sums that are no numbers update nothing.
         """
-        steps = [training.next_step() for training in self.trainings]
-        together = steps[0]._replace(epoch=tuple(training.state.epoch for training in self.trainings))
-        found = self._transport.gradient(together, self._gradient)
+        rates, step = self._choose_rates(), self.trainings[0].next_step._replace(epoch=self._epochs)
+        found = self._transport.gradient(step, self._gradient)
         sums = found.members()
-        if together.observe:
+        if step.observe:
             self._observe(sums)
         finite = np.isfinite(found.loss)
         self._numbers += 1
-        self._update(np.where(finite, found.weight, 0.0), found.rows)
+        self._update(np.where(finite, found.weight, 0.0), found.rows, rates)
         for training, sound in zip(self.trainings, finite.tolist(), strict=True):
             training.server.version += sound
-        return list(zip(steps, sums, strict=True))
+        return sums
 
     def evaluate(self) -> tuple[Sequence[Evaluation | None], Sequence[Scores | None]]:
         """Of each training the sums and outputs of the validation part, and their scores; None where it has no row."""
@@ -66,9 +67,16 @@ class Stack:
             return nothing, nothing
         return found.members(), nothing if scorer is None else [scorer.score(outputs) for outputs in found.outputs]
 
+    def _choose_rates(self) -> Array:
+        if self._rates is None or not self._same_rates or self.trainings[0].state.step == 0:
+            for training in self.trainings:
+                training.choose_rate()
+            self._rates = np.array([training.state.rate for training in self.trainings], np.float64)
+            self._epochs = tuple(training.state.epoch for training in self.trainings)
+        return self._rates
+
     @quietly
-    def _update(self, weight_sums: Array, rows: int) -> None:
-        rates = np.array([training.state.rate for training in self.trainings], np.float64)
+    def _update(self, weight_sums: Array, rows: int, rates: Array) -> None:
         idle = weight_sums == 0
         kept = self._weights.flat[idle] if idle.any() else None
         self._optimizer.update(self._weights, self._gradient, weight_sums, self._state, rate=rates, step=self._numbers)

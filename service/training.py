@@ -27,7 +27,7 @@ from service.spec import JobSpec
 from service.staleness import count
 from service.stopping import judge, valueless
 from service.training_state import TrainingState
-from workers.batches import Step, batch_rows, last_whole_step, steps_per_epoch
+from workers.batches import Step, last_whole_step, steps_per_epoch
 from workers.evaluation import Evaluation
 from workers.mlp.sums import BatchSums
 
@@ -88,8 +88,8 @@ class Training:
         self.start_clocks()
         while not self.over:
             while self.state.step < self.steps:
-                step = self.next_step()
-                self.take_step(step, self.server.step(step, self.state.rate))
+                self.choose_rate()
+                self.take_step(self.server.step(self.next_step, self.state.rate))
                 observer.after_step()
             row = self.close_epoch(self.server.evaluate())
             observer.after_epoch(row)
@@ -144,28 +144,32 @@ class Training:
             if not all(np.isfinite(array).all() for array in arrays):
                 raise self._diverged("a weight is no longer finite", number)
 
+    def choose_rate(self) -> None:
+        """Find the rate of the step that comes next."""
+        self.state.rate = self.rate.at(self.state)
+
+    @property
     def next_step(self) -> Step:
-        """The mini-batch that comes next, at the rate that the state has from now on."""
+        """The mini-batch that comes next."""
         state = self.state
-        state.rate = self.rate.at(state)
         return Step(state.epoch, state.step, observe=state.step == self._observed)
 
-    def take_step(self, step: Step, sums: BatchSums) -> None:
-        """Take notice of the update that the server has made of a mini-batch.
+    def take_step(self, sums: BatchSums) -> None:
+        """Take notice of the update that the server has made of the mini-batch that came next.
 
         Raises: Diverged.
         """
         state = self.state
         if not math.isfinite(sums.loss):
-            raise self._diverged(f"the loss became {sums.loss}", self.server.first_broken_layer(step))
+            layer = self.server.first_broken_layer(self.next_step)
+            raise self._diverged(f"the loss became {sums.loss}", layer)
         state.figures = self.server.figures or state.figures
         if self.server.staleness is not None:
             count(state.staleness, self.server.staleness)
         state.loss += float(sums.loss)
         state.weight += float(sums.weight)
         state.correct += float(sums.correct)
-        batch = batch_rows(self.rows, self.batch_size, state.step)
-        self._samples += batch.stop - batch.start
+        self._samples += sums.rows
         state.step += 1
         state.converged = self.server.converged
 
