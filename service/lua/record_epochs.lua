@@ -20,4 +20,8 @@ for row in string.gmatch(arg.rows, '[^\n]+') do
   end
   epoch = epoch + 1
 end
+if job.sweep ~= '' and recorded > 0 then
+  local known = redis.call('HMGET', job.key, 'prunes', 'trial')
+  if known[1] then sweep_changed(job.sweep, known[2]) end
+end
 return ok(recorded)

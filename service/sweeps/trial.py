@@ -46,6 +46,7 @@ class Trial:
     created_at: str = ""  # RFC 3339 UTC
     finished_at: str | None = None
     fused_with: int | None = None  # how many other trials its job was trained together with
+    parameters: int | None = None  # of its network
     error: Mapping[str, Any] | None = None  # title, detail, hint
 
     @property
