@@ -21,7 +21,7 @@ from api.guards import BrowserGuard
 from api.metrics import HTTPMetrics, ServiceMetrics
 from api.openapi import DESCRIPTION, describe, schemas_of
 from api.requests import allowed_methods
-from api.routes import cluster, datasets, events, health, jobs, models
+from api.routes import cluster, datasets, events, health, jobs, models, sweeps
 from api.services import Services
 from service.errors import DeltaqError
 from service.settings import Settings
@@ -42,7 +42,7 @@ def create_app(settings: Settings) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.services, app.state.registry = services, registry
-    for module in (datasets, jobs, events, models, cluster, health):
+    for module in (datasets, jobs, sweeps, events, models, cluster, health):
         app.include_router(module.router)
     app.add_middleware(Boundary, keys=key_ring(settings), guard=BrowserGuard(settings), metrics=HTTPMetrics(registry))
     for kind in (DeltaqError, RequestValidationError, HTTPException):

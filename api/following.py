@@ -54,27 +54,30 @@ class Follower:
         told = Told([job_id], read, lambda: job_json(self.history.get(tenant, job_id)))
         return await self._open(told, last_event_id or BEGINNING)
 
-    async def open_all(self, tenant: str, job_ids: Sequence[str], last_event_id: str | None) -> Stream | None:
-        """Return the stream of several jobs after an event; None where these have ended, and it was the last of theirs.
+    async def open_all(
+        self, tenant: str, job_ids: Sequence[str], sweep_ids: Sequence[str], last_event_id: str | None
+    ) -> Stream | None:
+        """Return the stream of several jobs, and of sweeps with their jobs, after an event; None where these have
+        ended, and it was the last of theirs.
 
-        Without jobs it is that of all the tenant's, and has no end; without an event it begins with a snapshot and
+        Without either it is that of all the tenant's, and has no end; without an event it begins with a snapshot and
         what comes from now on. Otherwise snapshots come as in a job's own stream. Of jobs whose records are archived
         there is a snapshot alone.
-        Raises: JobNotFound; InvalidRequest when the id is not an event's.
+        Raises: JobNotFound; SweepNotFound; InvalidRequest when the id is not an event's.
         """
         job_ids = list(dict.fromkeys(job_ids))
         archived = await self._in_thread(lambda: self.history.archived_of(tenant, job_ids))
         living = [job_id for job_id in job_ids if job_id not in archived]
-        if job_ids and not living:
+        if job_ids and not living and not sweep_ids:
             read = partial(of_archived, BEGINNING)
         else:
-            read = partial(self.events.read_all, tenant, job_ids=living)
+            read = partial(self.events.read_all, tenant, job_ids=living, sweep_ids=sweep_ids)
 
         def show() -> JSON:
-            present = self.events.jobs_now(tenant, living) if living or not job_ids else []
+            present = self.events.jobs_now(tenant, living, sweep_ids) if living or sweep_ids or not job_ids else []
             return {"jobs": list(map(job_json, [*present, *archived.values()]))}
 
-        return await self._open(Told(living or [tenant], read, show), last_event_id or END)
+        return await self._open(Told([tenant] if sweep_ids else living or [tenant], read, show), last_event_id or END)
 
     async def _open(self, told: Told, after: str) -> Stream | None:
         part = await self._read(told, after)

@@ -22,6 +22,6 @@ IdempotencyKey = Annotated[
     Annotated[str, StringConstraints(pattern=KEY_PATTERN), Field(description=_ASCII)] | None,
     Header(
         alias=IDEMPOTENCY_KEY,
-        description=f"{_ASCII}; kept 24 h: the same key and spec again give the same job",
+        description=f"{_ASCII}; kept 24 h: the same key and spec again give the same job, or sweep",
     ),
 ]

@@ -7,6 +7,7 @@ from typing import Any
 
 from service.errors import StoreUnavailable
 from service.queue import STALE_S, Queue
+from service.sweeps.records import SWEEPER_KEPT_S, Sweeps
 
 
 @dataclass(frozen=True)
@@ -17,14 +18,19 @@ class Part:
     detail: str
 
 
-def readiness(queue: Queue) -> dict[str, Part]:
-    """Look at Redis, the scheduler and Ray."""
+def readiness(queue: Queue, sweeps: Sweeps) -> dict[str, Part]:
+    """Look at Redis, the scheduler, Ray and the sweeper."""
     try:
-        picture = queue.cluster()
+        picture, silent_s = queue.cluster(), sweeps.sweeper_silent_s()
     except StoreUnavailable as error:
         unknown = Part(False, "not known while Redis does not answer")
-        return {"redis": Part(False, error.detail), "scheduler": unknown, "ray": unknown}
-    return {"redis": Part(True, "answers"), "scheduler": _scheduler(picture), "ray": _ray(picture)}
+        return {"redis": Part(False, error.detail), "scheduler": unknown, "ray": unknown, "sweeper": unknown}
+    return {
+        "redis": Part(True, "answers"),
+        "scheduler": _scheduler(picture),
+        "ray": _ray(picture),
+        "sweeper": _sweeper(silent_s),
+    }
 
 
 def parts_json(parts: dict[str, Part]) -> dict[str, Any]:
@@ -45,3 +51,9 @@ def _ray(picture: dict[str, Any] | None) -> Part:
         return Part(False, "not known while no scheduler leads")
     alive = sum(1 for node in picture.get("nodes", ()) if node.get("alive"))
     return Part(alive > 0, f"{alive} nodes alive")
+
+
+def _sweeper(silent_s: float | None) -> Part:
+    if silent_s is None:
+        return Part(False, f"no sweeper has been at work within the last {SWEEPER_KEPT_S:g} s")
+    return Part(True, "at work")

@@ -38,6 +38,8 @@ def job_json(job: Job) -> JSON:
         "progress": _progress(job),
         "metrics": job.metrics,
         "result": job.result,
+        "sweep": job.sweep,
+        "trial": job.trial,
         "warnings": job.warnings,
         "requested": job.requested,
         "error": job.error,

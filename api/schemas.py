@@ -85,6 +85,13 @@ class Result(Answer):
     )
 
 
+class PrunedResult(Answer):
+    """What a job leaves that a pruner has stopped."""
+
+    stopped_by: Literal["pruner"]
+    pruned_at: int = Field(description="The epoch after which it was stopped")
+
+
 class JobError(Answer):
     """Why a job failed, and what to try."""
 
@@ -122,7 +129,9 @@ class Job(Answer):
     retried: int = Field(description="How many of its retries are used up")
     progress: Progress
     metrics: MetricsRow | None = Field(description="The latest epoch's")
-    result: Result | None
+    result: Result | PrunedResult | None
+    sweep: str | None = Field(description="The sweep that it belongs to")
+    trial: int | None = Field(description="The number of its trial there")
     warnings: list[str]
     requested: Literal["cancel", "pause"] | None = Field(description="Asked for and not yet done")
     error: JobError | None

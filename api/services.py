@@ -26,6 +26,8 @@ from service.queue import Queue
 from service.settings import Settings
 from service.store import Store
 from service.submission import Submission
+from service.sweeps.records import Sweeps
+from service.sweeps.submission import SweepSubmission
 
 UPLOADS = 2  # data sets that are read at a time
 EVALUATIONS = 2  # data sets that lie in memory at a time, for models to be measured on
@@ -46,6 +48,8 @@ class Services:
     models: ModelStore
     evaluations: ModelEvaluations
     submission: Submission
+    sweeps: Sweeps
+    sweep_submission: SweepSubmission
     intake: Intake
     listener: HintListener
     follower: Follower
@@ -62,6 +66,7 @@ class Services:
         queue, listener = Queue(store), HintListener(store)
         models = ModelStore(ModelRecords(store), artifacts)
         history = History(store, jobs, artifacts)
+        sweeps = Sweeps(store)
         submission = Submission(jobs, history, datasets, models, queue, settings.max_job_bytes)
         return cls(
             settings=settings,
@@ -75,6 +80,8 @@ class Services:
             models=models,
             evaluations=ModelEvaluations(models, datasets, artifacts),
             submission=submission,
+            sweeps=sweeps,
+            sweep_submission=SweepSubmission(sweeps, submission),
             intake=Intake(submission, async_store, limits),
             listener=listener,
             follower=Follower(history, Events(store), listener, CapacityLimiter(READERS)),

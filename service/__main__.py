@@ -14,10 +14,11 @@ from service.errors import Misconfigured, Unavailable
 from workers import kernels
 
 COMMANDS = {
-    "up": ("service.embedded.foreground", "main", "the whole service: Redis, Ray, scheduler and API"),
+    "up": ("service.embedded.foreground", "main", "the whole service: Redis, Ray, scheduler, sweeper and API"),
     "redis": ("service.redis_process", "main", "the Redis that deltaq brings along, on the network"),
     "keeper": ("service.embedded.keeper", "main", "what `up` starts to keep the parts running"),
     "scheduler": ("service.scheduler_process", "main", "the scheduler alone"),
+    "sweeper": ("service.sweeper_process", "main", "the sweeper alone"),
     "ray-head": ("service.ray_nodes", "head_main", "a Ray head, as the scheduler needs it"),
     "ray-worker": ("service.ray_nodes", "worker_main", "a Ray node that offers slots"),
     "healthy": ("service.health", "main", "whether a part that runs alone is alive: exit code 0"),

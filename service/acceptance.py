@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -34,6 +34,35 @@ class DatasetIdentity(Protocol):
 
 
 @dataclass(frozen=True)
+class TrialJob:
+    """Which trial of which sweep a job is, with all that is recorded of the trial when its first job is accepted."""
+
+    sweep: str
+    number: int
+    repeat: int
+    parallel: int  # so many trials may be open
+    params: Mapping[str, Any]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    study_attributes: Mapping[str, Any] = field(default_factory=dict)
+    parameters: int | None = None  # of its network
+    prunes: bool = False
+
+    def arguments(self) -> dict[str, Argument | None]:
+        """What the steps that make a trial are told."""
+        return {
+            "sweep": self.sweep,
+            "trial": self.number,
+            "repetition": self.repeat,
+            "parallel": self.parallel,
+            "params": strict_json.encode(dict(self.params)),
+            "attributes": strict_json.encode(dict(self.attributes)),
+            "study_attributes": strict_json.encode(dict(self.study_attributes)),
+            "parameters": self.parameters,
+            "prunes": 1 if self.prunes else None,
+        }
+
+
+@dataclass(frozen=True)
 class Acceptance:
     """A job whose spec has every auto resolved; the same Idempotency-Key and request give the job made first.
 
@@ -55,6 +84,8 @@ class Acceptance:
     work: str | None = None
     fingerprint: str | None = None
     fuse: str | None = None
+    trial: TrialJob | None = None
+    parameters: int | None = None  # of its network
     job_id: str = field(default_factory=lambda: new_id("job"))
     at: str = field(default_factory=now)
 
@@ -89,6 +120,7 @@ class Acceptance:
             "tags": strict_json.encode(_tag_words(spec.tags)),
             "warnings": strict_json.encode(list(self.warnings)),
             "at": self.at,
+            **({} if self.trial is None else self.trial.arguments()),
             **idempotency_arguments(self.idempotency),
         }
 
@@ -108,6 +140,9 @@ class Acceptance:
             created_at=self.at,
             warnings=list(self.warnings),
             dataset_sha256=self.dataset.sha256,
+            sweep=None if self.trial is None else self.trial.sweep,
+            trial=None if self.trial is None else self.trial.number,
+            prunes=self.trial is not None and self.trial.prunes,
             **standing(found),
         )
         return job, True

@@ -10,7 +10,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from service.errors import DeltaqError
-from service.store import Argument, answering, connection_options, flat, script_of, values_of
+from service.store import Argument, answering, connection_options, flat, outcome, script_of
 
 
 class AsyncStore:
@@ -36,18 +36,8 @@ class AsyncStore:
             for place, answer in enumerate(answers):
                 if isinstance(answer, redis.exceptions.NoScriptError):  # a server that started since
                     answers[place] = await self._client.eval(text, 0, *given[place])
-        return list(map(_outcome, answers))
+        return list(map(outcome, answers))
 
     async def close(self) -> None:
         """Close every connection."""
         await self._client.aclose()
-
-
-def _outcome(answer: Any) -> list[Any] | DeltaqError:
-    try:
-        with answering():
-            if isinstance(answer, Exception):
-                raise answer
-        return values_of(answer)
-    except DeltaqError as error:
-        return error

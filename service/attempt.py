@@ -42,6 +42,7 @@ from workers.transport import Transport, WorkersLost
 log = structlog.get_logger()
 
 Asked = Literal["cancelled", "paused", "drained", "over"]
+PRUNER_S = 1.0  # how long to wait at a time for what a pruner says
 KEEPING = ("paused", "drained", "over")  # with a checkpoint of what has been trained
 
 
@@ -299,8 +300,26 @@ class Attempt:
 
     # The ends
 
+    def _await_pruner(self) -> None:
+        """Where the job's sweep stops trials early: not to end before a pruner has seen all its epochs.
+
+        So that where a trial stops does not depend on who is faster.
+        Raises: Interrupted; LeaseLost.
+        """
+        while self.work.job.prunes:
+            self.beat.enter("saving", self.equipment.settings.save_limit_s)
+            done, stopped = self.beat.insist(lambda: self.queue.judged(self.lease, PRUNER_S))
+            if stopped:
+                raise Interrupted("cancelled")
+            if done:
+                return
+            asked = self._asked()
+            if asked is not None and asked != "over":
+                raise Interrupted(asked)
+
     def _succeed(self, training: Training, found: Kept, inputs: JobInputs, prepared: PreparedData) -> None:
         self._flush()
+        self._await_pruner()
         self.beat.enter("saving", self.equipment.settings.save_limit_s)
         result = {**result_of(training, found), "fingerprint": self.equipment.fingerprint}
         result["workers_used"] = self.workers_used
@@ -330,7 +349,12 @@ class Attempt:
             raise
         except Exception:
             log.exception("what the job had reached is not recorded", job=self.lease.job_id)
-        self.beat.insist(lambda: self.queue.fail(self.lease, failure))
+        try:
+            self._await_pruner()
+        except Interrupted as stop:
+            self._release(str(stop))
+        else:
+            self.beat.insist(lambda: self.queue.fail(self.lease, failure))
 
     def _release(self, reason: str, *, pause: bool = False) -> None:
         self._flush()

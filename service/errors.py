@@ -2,8 +2,8 @@
 
     DeltaqError
     ├ InvalidRequest   InvalidSpec, UnknownDataset, BadData
-    ├ NotFound         JobNotFound, DatasetNotFound, ModelNotFound
-    ├ Conflict         IllegalTransition, LeaseLost, DuplicateName, IdempotencyConflict, InUse, NewerFormat
+    ├ NotFound         JobNotFound, DatasetNotFound, ModelNotFound, SweepNotFound
+    ├ Conflict         IllegalTransition, NoTrial, LeaseLost, DuplicateName, IdempotencyConflict, InUse, NewerFormat
     ├ Refused          QueueFull, TooLarge, Unauthorized, Forbidden
     ├ TrainingFailed   Diverged, DataMissing, UnusableData, WrongGradient, TimeLimit, Poisonous, DependencyFailed
     │                  on the job, with what to try; not retried
@@ -95,6 +95,12 @@ class ModelNotFound(NotFound):
     title = "No such model"
 
 
+class SweepNotFound(NotFound):
+    """No such sweep."""
+
+    title = "No such sweep"
+
+
 class Conflict(DeltaqError):
     """What was asked is at odds with the state things are in."""
 
@@ -105,6 +111,12 @@ class IllegalTransition(Conflict):
     """The job is in a state from which this is not allowed."""
 
     title = "Not possible in this state"
+
+
+class NoTrial(Conflict):
+    """The sweep takes no such trial now: it is not the next one, or the sweep has been steered meanwhile."""
+
+    title = "No such trial now"
 
 
 class LeaseLost(Conflict):

@@ -10,13 +10,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Literal, Self
 
 from service.errors import FieldError, InvalidRequest
 from service.ids import is_id
 from service.job_fields import job_from_fields
 from service.jobs import Job, JobStatus
-from service.refusals import job_not_found
+from service.refusals import job_not_found, sweep_not_found
 from service.store import HINTS, Store, answering
 from service.strict_json import printable
 
@@ -87,32 +87,40 @@ class Events:
         return EventSlice(events, missed, reached, last, JobStatus(status).terminal)
 
     def read_all(
-        self, tenant: str, after: str = BEGINNING, job_ids: Sequence[str] = (), count: int = 500
+        self,
+        tenant: str,
+        after: str = BEGINNING,
+        job_ids: Sequence[str] = (),
+        count: int = 500,
+        sweep_ids: Sequence[str] = (),
     ) -> EventSlice:
-        """The events of a tenant's jobs, or of those named, after the one with this id, oldest first, at most `count`.
+        """The events of a tenant's jobs and sweeps, or of those named, after the one with this id, oldest first.
 
-        The data of each is `{"job": its id, "data": what the job's own stream has}`. Where none comes, there is none.
-        Raises: JobNotFound; InvalidRequest naming `Last-Event-ID` when `after` is not an event's id.
+        There are at most `count`; where none comes, there is none. The data of each is `{"job": its id, "data": what
+        the job's own stream has}`, or `{"sweep": its id, "data": …}`. With a sweep come its jobs.
+        Raises: JobNotFound; SweepNotFound; InvalidRequest naming `Last-Event-ID` when `after` is not an event's id.
         """
         place = _place(after)
-        jobs = _words(job_ids)
+        jobs, sweeps = _words("job", job_ids), _words("sweep", sweep_ids)
         reached, missed = "-".join(map(str, place)), False
         while True:
             living, last, trimmed, first, looked_at, *entries = self._store.run(
-                "read_tenant_events", tenant=tenant, after=reached, count=count, jobs=jobs
+                "read_tenant_events", tenant=tenant, after=reached, count=count, jobs=jobs, sweeps=sweeps
             )
             missed = missed or (trimmed == 1 and _place(reached) < _place(first))
-            events = [Event(event_id, said[3], f'{{"job":"{said[1]}","data":{said[5]}}}') for event_id, said in entries]
+            events = [Event(place, said[3], f'{{"{said[0]}":"{said[1]}","data":{said[5]}}}') for place, said in entries]
             if events or looked_at in (reached, last):
-                return EventSlice(events, missed, looked_at, last, jobs is not None and living == 0)
+                named = jobs is not None or sweeps is not None
+                return EventSlice(events, missed, looked_at, last, named and living == 0)
             reached = looked_at
 
-    def jobs_now(self, tenant: str, job_ids: Sequence[str] = ()) -> list[Job]:
-        """The named jobs as they are at one moment; without names those that live, running ones first, at most 500.
+    def jobs_now(self, tenant: str, job_ids: Sequence[str] = (), sweep_ids: Sequence[str] = ()) -> list[Job]:
+        """The named jobs as they are at one moment, and those of the sweeps that live, at most 500 of each.
 
-        Raises: JobNotFound.
+        Without either: those that live, running ones first. Raises: JobNotFound.
         """
-        found = self._store.run("show_jobs", tenant=tenant, count=_MOST_SHOWN, jobs=_words(job_ids))
+        jobs, sweeps = _words("job", job_ids), _words("sweep", sweep_ids)
+        found = self._store.run("show_jobs", tenant=tenant, count=_MOST_SHOWN, jobs=jobs, sweeps=sweeps)
         return list(map(job_from_fields, found))
 
 
@@ -155,12 +163,12 @@ class Hints:
         self.close()
 
 
-def _words(job_ids: Sequence[str]) -> str | None:
-    """The ids as a step takes them. Raises: JobNotFound for what is no job's id."""
-    for job_id in job_ids:
-        if not is_id("job", job_id):
-            raise job_not_found(printable(job_id))
-    return " ".join(job_ids) if job_ids else None
+def _words(kind: Literal["job", "sweep"], ids: Sequence[str]) -> str | None:
+    """The ids as a step takes them. Raises: JobNotFound or SweepNotFound for what is no such id."""
+    for one in ids:
+        if not is_id(kind, one):
+            raise (job_not_found if kind == "job" else sweep_not_found)(printable(one))
+    return " ".join(ids) if ids else None
 
 
 def _place(event_id: str) -> tuple[int, int]:

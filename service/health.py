@@ -40,6 +40,14 @@ def scheduler_leads(settings: Settings) -> bool:
     return cluster is not None and float(cluster["age_s"]) < STALE_S
 
 
+def sweeper_works(settings: Settings) -> bool:
+    """Whether a sweeper has lately said that it is at work."""
+    from service.store import Store
+    from service.sweeps.records import Sweeps
+
+    return Sweeps(Store(settings.redis_url or "")).sweeper_silent_s() is not None
+
+
 def api_answers(settings: Settings) -> bool:
     """Whether the API of this machine answers."""
     from service.embedded.readiness import answers
@@ -47,4 +55,10 @@ def api_answers(settings: Settings) -> bool:
     return answers(f"http://127.0.0.1:{settings.port}", "/healthz")
 
 
-CHECKS = {"redis": redis_answers, "ray": ray_answers, "scheduler": scheduler_leads, "api": api_answers}
+CHECKS = {
+    "redis": redis_answers,
+    "ray": ray_answers,
+    "scheduler": scheduler_leads,
+    "sweeper": sweeper_works,
+    "api": api_answers,
+}

@@ -9,7 +9,7 @@ import re
 import secrets
 from typing import Literal
 
-Kind = Literal["job", "ds", "model"]
+Kind = Literal["job", "ds", "model", "sweep"]
 
 _ALPHABET = "abcdefghijklmnopqrstuvwxyz234567"  # base32: 20 characters hold 100 random bits
 _LENGTH = 20

@@ -35,6 +35,9 @@ def job_from_fields(flat: Sequence[str]) -> Job:
         error=_document(fields, "error"),
         checkpoint=CheckpointRef(**strict_json.decode(checkpoint)) if checkpoint else None,
         dataset_sha256=fields["dataset_sha256"],
+        sweep=fields.get("sweep"),
+        trial=int(fields["trial"]) if "trial" in fields else None,
+        prunes="prunes" in fields,
         **standing(fields),
     )
 

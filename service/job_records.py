@@ -12,10 +12,11 @@ from typing import Any, Literal
 from service import strict_json
 from service.acceptance import Acceptance, Idempotency, idempotency_arguments
 from service.cursors import DEFAULT_LIMIT, Page, Scope, check_limit, decode_cursor, encode_cursor
+from service.errors import DeltaqError
 from service.ids import is_id
 from service.job_fields import job_from_fields
 from service.jobs import TRANSITIONS_LINE, Job, JobStatus
-from service.refusals import job_not_found
+from service.refusals import job_not_found, sweep_not_found
 from service.store import Argument, Store
 from service.timestamps import now
 
@@ -52,6 +53,15 @@ class Jobs:
         """
         return asked.job(*self._store.run("accept", **asked.arguments(), **self._limits.arguments()))
 
+    def accept_all(self, asked: Sequence[Acceptance]) -> Sequence[tuple[Job, bool] | DeltaqError]:
+        """The same for several in one trip: of each what `accept` returns or raises. Raises: StoreUnavailable."""
+        limits = self._limits.arguments()
+        answers = self._store.run_all("accept", [{**one.arguments(), **limits} for one in asked])
+        return [
+            answer if isinstance(answer, DeltaqError) else one.job(*answer)
+            for one, answer in zip(asked, answers, strict=True)
+        ]
+
     def find_idempotent(self, tenant: str, idempotency: Idempotency) -> str | None:
         """The id of the job that this key and request made already, before anything else about it is looked at.
 
@@ -70,22 +80,24 @@ class Jobs:
         *,
         status: JobStatus | None = None,
         tag: str | None = None,
+        sweep: str | None = None,
         cursor: str | None = None,
         limit: int = DEFAULT_LIMIT,
     ) -> Page[Job]:
         """Jobs, newest first; `tag` is `key` or `key=value`. What matches throughout comes exactly once.
 
-        Raises: InvalidRequest naming `cursor` or `limit`.
+        Raises: InvalidRequest naming `cursor` or `limit`; SweepNotFound.
         """
-        scope = ("jobs", tenant, status, tag)
+        scope = ("jobs", tenant, status, tag) if sweep is None else ("jobs", tenant, status, tag, sweep)
         before = "" if cursor is None else str(decode_cursor(cursor, scope))
         jobs: list[Job] = []
         count = check_limit(limit)
         tag = None if tag is None else strict_json.printable(tag)
+        if sweep is not None and not is_id("sweep", sweep):
+            raise sweep_not_found(strict_json.printable(sweep))
+        asked = {"tenant": tenant, "status": status, "tag": tag, "sweep": sweep, "walk": _WALK}
         while True:
-            before, *found = self._store.run(
-                "list_jobs", tenant=tenant, status=status, tag=tag, before=before, count=count - len(jobs), walk=_WALK
-            )
+            before, *found = self._store.run("list_jobs", **asked, before=before, count=count - len(jobs))
             jobs += map(job_from_fields, found)
             if before == "" or len(jobs) == count:
                 return Page(jobs, encode_cursor(int(before), scope) if before else None)

@@ -105,3 +105,6 @@ class Job:
     error: dict[str, Any] | None = None  # title, detail, hint
     checkpoint: CheckpointRef | None = None
     dataset_sha256: str = ""
+    sweep: str | None = None  # the sweep that it belongs to
+    trial: int | None = None  # the number of its trial there
+    prunes: bool = False  # it ends only when a pruner has looked at all its epochs

@@ -302,6 +302,16 @@ class Queue:
         warning = strict_json.encode(strict_json.printable(message)) if level == "warning" else None
         self._held("log", lease, line=_log_line(level, message), warning=warning)
 
+    def judged(self, lease: Lease, wait_s: float) -> tuple[bool, bool]:
+        """Whether a pruner has looked at all epochs of a trial's job, and whether it is to be stopped.
+
+        Waits up to `wait_s` seconds for the pruner to say something. Raises: LeaseLost.
+        """
+        done, stopped = self._held("judged", lease)
+        if not done and self._store.command("BLPOP", key("job", lease.job_id, "judged"), wait_s) is not None:
+            done, stopped = self._held("judged", lease)
+        return done == 1, stopped == 1
+
     def succeed(self, lease: Lease, result: Mapping[str, Any], model: Mapping[str, Any]) -> None:
         """Finish the job with its model (a document with an `id`), in one step; a flag not yet obeyed is dropped.
 

@@ -16,7 +16,9 @@ from service.errors import (
     JobNotFound,
     LeaseLost,
     ModelNotFound,
+    NoTrial,
     QueueFull,
+    SweepNotFound,
     UnknownDataset,
 )
 
@@ -34,6 +36,11 @@ def dataset_not_found(dataset: str) -> DatasetNotFound:
 def model_not_found(model_id: str) -> ModelNotFound:
     """There is no such model for this tenant."""
     return ModelNotFound(f"there is no model {model_id[:100]!r}")
+
+
+def sweep_not_found(sweep_id: str) -> SweepNotFound:
+    """There is no such sweep for this tenant."""
+    return SweepNotFound(f"there is no sweep {sweep_id[:100]!r}")
 
 
 def unknown_dataset(dataset: str, pointer: str = "/dataset") -> UnknownDataset:
@@ -70,6 +77,27 @@ def _in_use(dataset_id: str, count: str, example: str) -> InUse:
     )
 
 
+def _in_use_by_sweep(dataset_id: str, count: str, example: str) -> InUse:
+    return InUse(
+        f"data set {dataset_id} is used by {count} live sweep(s), {example} among them: cancel them or let them end"
+    )
+
+
+def _illegal_sweep(sweep_id: str, verb: str, status: str) -> IllegalTransition:
+    return IllegalTransition(f"sweep {sweep_id} is {status}: {verb} is not possible in this state")
+
+
+def _no_trial(sweep_id: str, number: str, status: str) -> NoTrial:
+    return NoTrial(f"sweep {sweep_id} is {status} and does not take trial {number} now")
+
+
+def fewer_trials(trials: str, least: str, most: str = "") -> InvalidSpec:
+    """A sweep is to have a number of trials that it cannot have."""
+    allowed = f"an integer from {least} to {most}" if most else f"an integer of at least {least}"
+    why = f"this sweep takes {allowed}"
+    return InvalidSpec(f"trials is {trials}: {why}", errors=[FieldError("/trials", int(trials), why, allowed)])
+
+
 def _builtin(dataset_id: str) -> InUse:
     return InUse(f"data set {dataset_id} is built in: it belongs to everybody and cannot be deleted")
 
@@ -82,8 +110,9 @@ def _name_taken(name: str, dataset_id: str) -> DuplicateName:
     )
 
 
-def _idempotency(job_id: str) -> IdempotencyConflict:
-    return IdempotencyConflict(f"this Idempotency-Key made job {job_id} from another request: use a new key")
+def _idempotency(made: str) -> IdempotencyConflict:
+    what = made if made.startswith("sweep-") else f"job {made}"
+    return IdempotencyConflict(f"this Idempotency-Key made {what} from another request: use a new key")
 
 
 def _queue_full(limit: str, name: str) -> QueueFull:
@@ -117,6 +146,11 @@ _BUILDERS: dict[str, Callable[..., DeltaqError]] = {
     "epoch_lost": _epoch_lost,
     "epoch_gap": _epoch_gap,
     "in_use": _in_use,
+    "in_use_by_sweep": _in_use_by_sweep,
+    "sweep_not_found": sweep_not_found,
+    "illegal_sweep": _illegal_sweep,
+    "no_trial": _no_trial,
+    "fewer_trials": fewer_trials,
     "builtin": _builtin,
     "name_taken": _name_taken,
     "idempotency": _idempotency,

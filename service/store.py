@@ -41,17 +41,32 @@ Key schema (each part that varies has its `%` and `:` escaped, so that no name c
     deltaq:jobs-by-tag:{tenant}:{tag}        zset by sequence; tag is `key` or `key=value`
     deltaq:dataset:{id}                      hash: tenant ("" = everybody's), name, identity, document
     deltaq:dataset:{id}:jobs                 set of the live jobs that use it
+    deltaq:dataset:{id}:sweeps               set of the sweeps that use it and have not ended
     deltaq:dataset:{id}:prepared             hash: preparation -> reference
     deltaq:dataset-names:{tenant}            hash: name -> id
     deltaq:datasets:{tenant}                 zset by sequence
     deltaq:model:{id}                        hash: tenant, document
     deltaq:models:{tenant}                   zset by sequence
-    deltaq:hints                             channel: `{tenant} {id}` of a job that has a new event
+    deltaq:sweep:{id}                        hash: the record (`service/sweeps/records.py` reads it), how many trials
+                                             there are and how many of them ended how
+    deltaq:sweep:{id}:trial:{number}         hash: its point and jobs; status, values … once it has ended
+    deltaq:sweep:{id}:open                   zset of the numbers of trials that have not
+    deltaq:sweep:{id}:live                   set of its jobs that have not ended
+    deltaq:sweep:{id}:news                   set of the numbers of trials that the sweeper should look at
+    deltaq:sweep:{id}:best                   zset of trials by their value, the best one first; of one objective alone
+    deltaq:sweeps:{tenant}                   zset by sequence
+    deltaq:sweeps-live                       set of the sweeps that are not done: in them something may have to be made
+    deltaq:sweeps-changed                    set of those that the sweeper should look at
+    deltaq:sweeper-wake                      list of at most one: there are such
+    deltaq:sweeper                           there while a sweeper is at work; goes by itself
+    deltaq:jobs-by-sweep:{id}                zset by sequence
+    deltaq:job:{id}:judged                   list of at most one: its runner waits for what the pruner says
+    deltaq:hints                             channel: `{tenant} {id}` of a job or a sweep that has a new event
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from hashlib import sha1
@@ -63,7 +78,7 @@ from redis.backoff import NoBackoff
 from redis.client import PubSub
 from redis.retry import Retry
 
-from service.errors import RedisUnavailable
+from service.errors import DeltaqError, RedisUnavailable
 from service.refusals import refusal
 
 HINTS = "deltaq:hints"
@@ -102,6 +117,23 @@ class Store:
             except redis.exceptions.NoScriptError:  # a server that started since: it has run nothing
                 answer = self._client.eval(text, 0, *given)
         return values_of(answer)
+
+    def run_all(self, script: str, many: Sequence[Mapping[str, Argument | None]]) -> list[list[Any] | DeltaqError]:
+        """Run a Lua step for each of these arguments, in one trip: what `run` returns or raises, in their order.
+
+        Raises: StoreUnavailable when the trip does not come to its end; each may then have been run or not.
+        """
+        text, digest = script_of(script)
+        given = list(map(flat, many))
+        with answering():
+            with self._client.pipeline(transaction=False) as trip:
+                for arguments in given:
+                    trip.evalsha(digest, 0, *arguments)
+                answers = trip.execute(raise_on_error=False)
+            for place, answer in enumerate(answers):
+                if isinstance(answer, redis.exceptions.NoScriptError):  # a server that started since
+                    answers[place] = self._client.eval(text, 0, *given[place])
+        return list(map(outcome, answers))
 
     def command(self, *words: Argument) -> Any:
         """Send one plain command, mostly a read, and return its answer.
@@ -182,9 +214,25 @@ def values_of(answer: Any) -> list[Any]:
     return cast("list[Any]", values)
 
 
+def outcome(answer: Any) -> list[Any] | DeltaqError:
+    """What a step of several answered, or its refusal. Raises: StoreUnavailable."""
+    try:
+        with answering():
+            if isinstance(answer, Exception):
+                raise answer
+        return values_of(answer)
+    except DeltaqError as error:
+        return error
+
+
 @cache
 def script_of(name: str) -> tuple[str, str]:
-    """The text of a step, its `#!lua` line first and the prelude next, and the digest that Redis knows it by."""
-    first, rest = (_LUA / f"{name}.lua").read_text("utf-8").split("\n", 1)
-    text = "\n".join((first, (_LUA / "prelude.lua").read_text("utf-8"), rest))
+    """The text of a step, its `#!lua` line first and what it includes next, and the digest that Redis knows it by."""
+    first, rest = _lua(name).split("\n", 1)
+    included = [_lua("prelude"), *([_lua("sweeps")] if rest.startswith("-- include sweeps\n") else [])]
+    text = "\n".join((first, *included, rest))
     return text, sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def _lua(name: str) -> str:
+    return (_LUA / f"{name}.lua").read_text("utf-8")

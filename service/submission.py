@@ -57,6 +57,7 @@ class _Resolved:
     warnings: Sequence[str]
     size: GangSize
     work: str
+    parameters: int
 
 
 class Submission:
@@ -116,7 +117,7 @@ class Submission:
     def _resolve_to_queue(self, one: Submitted) -> _Resolved:
         dataset, validation, found = self._resolve(one.tenant, one.spec)
         work = work_digest(found.spec, dataset, validation)
-        return _Resolved(found.spec, dataset, validation, found.warnings, gang_size(found), work)
+        return _Resolved(found.spec, dataset, validation, found.warnings, gang_size(found), work, found.parameters)
 
     def resolve(self, tenant: str, spec: JobSpec) -> Resolution:
         """Say what a job of this spec would be, every auto resolved; nothing is queued.
@@ -185,5 +186,6 @@ def _acceptance(one: Submitted, found: _Resolved, warnings: Sequence[str], done:
         found.validation,
         done=done,
         work=found.work,
+        parameters=found.parameters,
         fingerprint=strict_json.sha256(kernels.fingerprint()) if one.spec.reuse else None,
     )

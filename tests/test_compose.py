@@ -43,7 +43,7 @@ def test_it_is_valid_by_the_compose_specification() -> None:
 
 
 def test_the_parts_are_those_of_the_service_and_share_one_image() -> None:
-    assert set(SERVICES) == {"redis", "ray-head", "ray-worker", "scheduler", "api"}
+    assert set(SERVICES) == {"redis", "ray-head", "ray-worker", "scheduler", "sweeper", "api"}
     assert {service["image"] for service in SERVICES.values()} == {f"deltaq:{version()}"}
     assert all("container_name" not in service for service in SERVICES.values()), "so that they can be scaled"
 

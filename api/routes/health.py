@@ -29,7 +29,7 @@ async def alive() -> Response:
 @router.get("/readyz", response_model=schemas.Ready, responses={503: problems()[503]})
 def ready(services: The) -> Response:
     """Say of each part whether it serves."""
-    parts = readiness(services.queue)
+    parts = readiness(services.queue, services.sweeps)
     wrong = {name: part.detail for name, part in parts.items() if not part.ready}
     if not wrong:
         return JSONAnswer({"status": "ready", "parts": parts_json(parts)})
@@ -51,6 +51,7 @@ async def home() -> Response:
         "deltaq: a training service.\n\n"
         "/openapi.json   every call, documented\n"
         "/v1/jobs        training jobs\n"
+        "/v1/sweeps      searches over jobs\n"
         "/v1/datasets    data sets\n"
         "/v1/models      trained models\n"
         "/v1/cluster     nodes and workers\n"

@@ -71,17 +71,18 @@ router.add_api_route(
 )
 
 
-@router.get("", response_model=schemas.List[schemas.Job], responses=problems())
+@router.get("", response_model=schemas.List[schemas.Job], responses=problems(404))
 def list_jobs(
     services: The,
     tenant: Tenant,
     status: Annotated[JobStatus | None, Query()] = None,
     tag: Annotated[str | None, Query(max_length=321, description="`key` (of any value), or `key=value`")] = None,
+    sweep: Annotated[str | None, Query(max_length=100, description="Jobs of this sweep's trials")] = None,
     cursor: Cursor = None,
     limit: Limit = DEFAULT_LIMIT,
 ) -> Response:
     """List jobs, newest first."""
-    page = services.jobs.list(tenant, status=status, tag=tag, cursor=cursor, limit=limit)
+    page = services.jobs.list(tenant, status=status, tag=tag, sweep=sweep, cursor=cursor, limit=limit)
     return JSONAnswer(page_json(page, job_json))
 
 

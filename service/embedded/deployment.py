@@ -56,6 +56,7 @@ def deploy(settings: Settings, runtime_dir: Path) -> Deployment:
         ray_address = f"{LOOPBACK}:{port}"
         environment = {**LOOPBACK_ENVIRONMENT, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": token}
     parts.append(Part("scheduler", (*python, "service", "scheduler"), drains=True))
+    parts.append(Part("sweeper", (*python, "service", "sweeper")))
     parts.append(Part("api", (*python, "api"), drains=True))
     port = usable_port(settings.host, settings.port)
     data_dir = settings.data_dir

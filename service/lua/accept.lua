@@ -1,4 +1,5 @@
 #!lua
+-- include sweeps
 -- Accept a job: its record, its indexes, its place in the queue, the use of its data set, its first event.
 -- job, tenant, spec (JSON), dataset, sha256 (of its bytes), validation (a data set too, or none), priority,
 -- width and max_slots (slots it needs and can use), compute_s (of a step on one), size_bytes (of its parameters),
@@ -8,6 +9,8 @@
 -- has succeeded with the same work answers for the job: it is created succeeded, with that one's model)
 -- fuse (digest of what jobs must have in common to be trained as one), or none
 -- max_queued, max_queued_tenant: jobs, of all tenants and of this one, or none
+-- sweep, trial, repetition, parallel, params, attributes, study_attributes (JSON), parameters, prunes (1 or none): a job
+-- of a sweep's trial, which is recorded in the same step; the job that was made for it already answers a repeat
 -- idempotency, request: digest of the tenant's key and of the request; both or neither
 -- Answers {1, sequence, name and value of how it stands …}; {created 0|1, fields} where it has not just been queued.
 
@@ -17,6 +20,14 @@ if remembered then
   if known[1] and known[1] ~= arg.request then return refuse('idempotency', known[2]) end
   if known[1] and not find_job(known[2]) then return refuse('job_not_found', known[2]) end -- its record is archived
   if known[1] then return ok(0, job_fields(known[2])) end
+end
+
+local sweep
+if arg.sweep then
+  sweep = find_sweep(arg.sweep, arg.tenant)
+  local made, refused = admit_trial(sweep)
+  if refused then return refused end
+  if made then return ok(0, job_fields(made)) end
 end
 
 -- The job has succeeded as another one did: with its result, its model and its metrics.
@@ -61,7 +72,14 @@ end
 sequence = redis.call('INCR', key('sequence'))
 local job = {id = arg.job, key = key('job', arg.job), tenant = arg.tenant, sequence = sequence,
              priority = arg.priority, width = arg.width, dataset = arg.dataset, validation = arg.validation or '',
-             due_ms = arg.due_ms or '', fuse = arg.fuse or '', status = 'queued'}
+             due_ms = arg.due_ms or '', fuse = arg.fuse or '', population = '', status = 'queued', sweep = arg.sweep or '', pruned = ''}
+if sweep then
+  record_trial(sweep, job.id)
+  redis.call('HSET', job.key, 'sweep', arg.sweep, 'trial', arg.trial)
+  if arg.prunes then redis.call('HSET', job.key, 'prunes', arg.prunes) end
+  redis.call('ZADD', key('jobs-by-sweep', arg.sweep), sequence, job.id)
+  redis.call('SADD', key('sweep', arg.sweep, 'live'), job.id)
+end
 redis.call('HSET', job.key, 'id', arg.job, 'tenant', arg.tenant, 'status', 'queued', 'sequence', sequence,
            'attempt', 0, 'spec', arg.spec, 'dataset', arg.dataset, 'dataset_sha256', arg.sha256,
            'priority', arg.priority, 'width', arg.width, 'max_slots', arg.max_slots, 'retries', arg.retries,

@@ -10,6 +10,10 @@ local users = key('dataset', arg.dataset, 'jobs')
 local count = redis.call('SCARD', users)
 if count > 0 then return refuse('in_use', arg.dataset, whole(count), redis.call('SRANDMEMBER', users)) end
 
+users = key('dataset', arg.dataset, 'sweeps')
+count = redis.call('SCARD', users)
+if count > 0 then return refuse('in_use_by_sweep', arg.dataset, whole(count), redis.call('SRANDMEMBER', users)) end
+
 local prepared = redis.call('HVALS', key('dataset', arg.dataset, 'prepared'))
 redis.call('DEL', key('dataset', arg.dataset), key('dataset', arg.dataset, 'prepared'))
 redis.call('HDEL', key('dataset-names', arg.tenant), record[2])

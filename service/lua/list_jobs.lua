@@ -1,14 +1,26 @@
 #!lua flags=no-writes
--- Some of a tenant's jobs, newest first: walks one index below `before` and asks the other of each, at most `walk` times.
--- tenant, before ('' = from the newest), count, walk; status, tag: filters, none or one or both
+-- include sweeps
+-- Some of a tenant's jobs, newest first: walks one index below `before` and asks the others of each, at most `walk` times.
+-- tenant, before ('' = from the newest), count, walk; status, tag, sweep: filters, none or some
 -- Answers {sequence walked to, or '' when the index is at its end; fields, fields …}.
 
 local indexes = {}
+if arg.sweep then
+  if not find_sweep(arg.sweep, arg.tenant) then return refuse('sweep_not_found', arg.sweep) end
+  indexes[#indexes + 1] = key('jobs-by-sweep', arg.sweep)
+end
 if arg.tag then indexes[#indexes + 1] = key('jobs-by-tag', arg.tenant, arg.tag) end
 if arg.status then indexes[#indexes + 1] = key('jobs-by-status', arg.tenant, arg.status) end
 if #indexes == 0 then indexes[1] = key('jobs', arg.tenant) end
-if #indexes == 2 and redis.call('ZCARD', indexes[2]) < redis.call('ZCARD', indexes[1]) then
-  indexes[1], indexes[2] = indexes[2], indexes[1]
+local sizes = {}
+for _, index in ipairs(indexes) do sizes[index] = redis.call('ZCARD', index) end
+table.sort(indexes, function(one, other) return sizes[one] < sizes[other] end)
+
+local function in_all(id)
+  for i = 2, #indexes do
+    if not redis.call('ZSCORE', indexes[i], id) then return false end
+  end
+  return true
 end
 
 local count, walk = tonumber(arg.count), tonumber(arg.walk)
@@ -18,7 +30,7 @@ local answer, last = {'ok', ''}, ''
 for i = 1, #members, 2 do
   if #answer - 2 == count then break end
   last = members[i + 1]
-  if not indexes[2] or redis.call('ZSCORE', indexes[2], members[i]) then answer[#answer + 1] = job_fields(members[i]) end
+  if in_all(members[i]) then answer[#answer + 1] = job_fields(members[i]) end
 end
 local at_end = #members < 2 * most and last == (members[#members] or '')
 if not at_end then answer[2] = last end

@@ -41,7 +41,8 @@ end
 -- What the steps need to know of a job, or nil; of another tenant's (when a tenant is given) nil as well.
 local function find_job(id, tenant)
   local names = {'tenant', 'status', 'sequence', 'priority', 'width', 'dataset', 'validation', 'token', 'requested', 'verb',
-                 'ended_by', 'ended_verb', 'ended_as', 'attempt', 'tags', 'due_ms', 'after', 'heard_ms', 'fuse', 'population'}
+                 'ended_by', 'ended_verb', 'ended_as', 'attempt', 'tags', 'due_ms', 'after', 'heard_ms', 'fuse', 'population',
+                 'sweep', 'pruned'}
   local values = redis.call('HMGET', key('job', id), unpack(names))
   if not values[1] or (tenant and values[1] ~= tenant) then return nil end
   local job = {id = id, key = key('job', id)}
@@ -239,6 +240,16 @@ local function use_datasets(job, command)
   if job.validation ~= '' then redis.call(command, key('dataset', job.validation, 'jobs'), job.id) end
 end
 
+-- Sweeps --------------------------------------------------------------------------------------------------------
+
+-- Have the sweeper look at a sweep, and at one of its trials or none.
+local function sweep_changed(id, trial)
+  if trial then redis.call('SADD', key('sweep', id, 'news'), trial) end
+  redis.call('SADD', key('sweeps-changed'), id)
+  redis.call('LPUSH', key('sweeper-wake'), 1)
+  redis.call('LTRIM', key('sweeper-wake'), 0, 0)
+end
+
 -- Move a job to another state, with everything that hangs on its state: the indexes, the queue, the use of its data.
 -- The caller has checked that it may; the status event is its last write.
 local function move(job, to, at)
@@ -252,12 +263,20 @@ local function move(job, to, at)
     use_datasets(job, 'SREM')
     redis.call('ZADD', key('ended'), now_ms(), job.id)
     redis.call('DEL', key('job', job.id, 'parents'))
+    if job.sweep ~= '' then
+      redis.call('SREM', key('sweep', job.sweep, 'live'), job.id)
+      sweep_changed(job.sweep, redis.call('HGET', job.key, 'trial'))
+      if job.pruned ~= '' and to == 'cancelled' then
+        redis.call('HSET', job.key, 'result', '{"stopped_by":"pruner","pruned_at":' .. job.pruned .. '}')
+      end
+    end
     if redis.call('EXISTS', key('job', job.id, 'dependants')) == 1 then
       redis.call('RPUSH', key('unsettled'), job.id)
       wake()
     end
   elseif ENDED[job.status] then
-    redis.call('HDEL', job.key, 'finished_at', 'result', 'error', 'last_event')
+    redis.call('HDEL', job.key, 'finished_at', 'result', 'error', 'last_event', 'pruned', 'prunes')
+    if job.sweep ~= '' then redis.call('SADD', key('sweep', job.sweep, 'live'), job.id) end
     if redis.call('EXISTS', key('job', job.id, 'events')) == 0 then redis.call('HSET', job.key, 'events_lost', 1) end
     redis.call('ZREM', key('ended'), job.id)
     use_datasets(job, 'SADD')
@@ -329,6 +348,10 @@ local function record_rows(job, first, rows)
       recorded = recorded + 1
     end
     epoch = epoch + 1
+  end
+  if job.sweep ~= '' and recorded > 0 then
+    local known = redis.call('HMGET', job.key, 'prunes', 'trial')
+    if known[1] then sweep_changed(job.sweep, known[2]) end
   end
   return recorded
 end

@@ -10,6 +10,7 @@ from service.spec.network import HiddenLayer, NetworkSpec
 from service.spec.optimizer import OptimizerSpec
 from service.spec.rules import Rule
 from service.spec.stopping import EarlyStopping
+from service.spec.sweep import SweepSpec
 from service.spec.warm_start import WarmStart
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "NetworkSpec",
     "OptimizerSpec",
     "Rule",
+    "SweepSpec",
     "WarmStart",
     "WorkersSpec",
 ]

@@ -27,6 +27,7 @@ def publish(services: Services, **picture: Any) -> None:
 
 def test_ready_when_every_part_is(client: httpx.Client, services: Services) -> None:
     publish(services)
+    services.sweeps.show_sweeper()
     answer = client.get("/readyz")
     assert answer.status_code == 200
     assert answer.json()["status"] == "ready"
@@ -34,6 +35,7 @@ def test_ready_when_every_part_is(client: httpx.Client, services: Services) -> N
         "redis": True,
         "scheduler": True,
         "ray": True,
+        "sweeper": True,
     }
 
 
@@ -44,19 +46,22 @@ def unready(client: httpx.Client) -> tuple[list[str], str]:
 
 def test_without_a_scheduler_it_is_named(client: httpx.Client) -> None:
     parts, detail = unready(client)
-    assert parts == ["scheduler", "ray"]
+    assert parts == ["scheduler", "ray", "sweeper"]
     assert "scheduler" in detail
 
 
 def test_a_silent_scheduler_is_named(client: httpx.Client, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     publish(services)
     monkeypatch.setattr(readiness, "STALE_S", -1.0)
-    assert unready(client)[0] == ["scheduler", "ray"]
+    assert unready(client)[0] == ["scheduler", "ray", "sweeper"]
 
 
 def test_a_ray_without_a_living_node_is_named(client: httpx.Client, services: Services) -> None:
     publish(services, nodes=[{**NODE, "alive": False}])
+    services.sweeps.show_sweeper()
     assert unready(client)[0] == ["ray"]
+    services.store.command("DEL", "deltaq:sweeper")
+    assert unready(client)[0] == ["ray", "sweeper"]
 
 
 def test_the_cluster_is_what_the_scheduler_shows(client: httpx.Client, services: Services, submit: Submit) -> None:

@@ -144,8 +144,6 @@ def test_a_method_that_is_not_taken_says_which_are(client: httpx.Client, method:
     assert answer.headers["allow"] == allow
 
 
-@pytest.mark.parametrize(
-    "path", ["/v1", "/v1/job", "/v1/jobs/", "/v1/events?job=x", "/docs", "/redoc", "/static/x", "/v1/sweeps"]
-)
+@pytest.mark.parametrize("path", ["/v1", "/v1/job", "/v1/jobs/", "/v1/events?job=x", "/docs", "/redoc", "/static/x"])
 def test_an_unknown_route_is_not_found(client: httpx.Client, path: str) -> None:
     problem(client.get(path), 404)

@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator
 from api.services import Services
 from tests.api.asking import Claim, Submit, strict, succeed
 
-METHODS = {"get", "post", "delete"}
+METHODS = {"get", "post", "delete", "patch"}
 CALLS = {
     "/v1/datasets": {"get", "post"},
     "/v1/datasets/{dataset}": {"get", "delete"},
@@ -25,6 +25,12 @@ CALLS = {
     "/v1/jobs/{job_id}/metrics": {"get"},
     "/v1/jobs/{job_id}/events": {"get"},
     "/v1/jobs/{job_id}/logs": {"get"},
+    "/v1/sweeps": {"get", "post"},
+    "/v1/sweeps/{sweep_id}": {"get", "patch"},
+    "/v1/sweeps/{sweep_id}/trials": {"get"},
+    "/v1/sweeps/{sweep_id}/cancel": {"post"},
+    "/v1/sweeps/{sweep_id}/pause": {"post"},
+    "/v1/sweeps/{sweep_id}/resume": {"post"},
     "/v1/events": {"get"},
     "/v1/models": {"get"},
     "/v1/models/{model_id}": {"get", "delete"},

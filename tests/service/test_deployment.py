@@ -139,12 +139,12 @@ def test_the_parts_read_back_the_settings_that_they_are_given(tmp_path: Path, mo
     assert (read.workers, read.redis_url, read.ray_address) == (3, "redis://127.0.0.1:1/0", made.ray_address)
     assert read.drain_s == DRAIN_S
     assert made.url == f"http://127.0.0.1:{read.port}"
-    assert [part.name for part in made.plan.parts] == ["ray-head", "scheduler", "api"]
+    assert [part.name for part in made.plan.parts] == ["ray-head", "scheduler", "sweeper", "api"]
 
 
 def test_a_plan_is_read_as_it_was_written(tmp_path: Path) -> None:
     plan = deploy(Settings(data_dir=tmp_path / "data", port=0), tmp_path).plan
     plan.write(tmp_path / "plan.json")
     assert Plan.read(tmp_path / "plan.json") == plan
-    assert [part.name for part in plan.parts] == ["redis", "ray-head", "scheduler", "api"]
+    assert [part.name for part in plan.parts] == ["redis", "ray-head", "scheduler", "sweeper", "api"]
     assert [part.name for part in plan.parts if part.drains] == ["scheduler", "api"]

@@ -1,0 +1,1 @@
+"""Sweeps: which trials there are and what became of them. The only room that knows Optuna."""

@@ -1,0 +1,108 @@
+"""The next trials of a sweep, asked of its sampler and made into jobs. Knows no Redis but through the records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from pydantic import ValidationError
+
+from service.acceptance import Acceptance, TrialJob
+from service.errors import DeltaqError, InvalidRequest, InvalidSpec
+from service.job_records import Jobs
+from service.jobs import Job
+from service.spec import JobSpec
+from service.submission import Submission, Submitted
+from service.sweeps.records import Sweeps, failed
+from service.sweeps.space import job_spec
+from service.sweeps.study import Asked
+from service.sweeps.sweep import Sweep
+from service.sweeps.trial import Trial, TrialStatus
+
+TOGETHER = 16  # jobs that go to Redis in one trip
+
+Made = Sequence[Acceptance] | DeltaqError  # a trial's jobs, or why it has none
+
+
+class Asking:
+    """Makes trials. One whose spec is refused is recorded as failed, and has no job."""
+
+    def __init__(self, sweeps: Sweeps, jobs: Jobs, submission: Submission) -> None:
+        self._sweeps = sweeps
+        self._jobs = jobs
+        self._submission = submission
+
+    def make(self, sweep: Sweep, asked: Sequence[tuple[int, Asked]], parallel: int) -> Iterator[Trial]:
+        """Make these trials, whose numbers follow those that there are; yields each as it is on record.
+
+        Raises: NoTrial where the sweep has changed meanwhile; QueueFull; StoreUnavailable.
+        """
+        waiting: list[tuple[TrialJob, Sequence[Acceptance]]] = []
+        for number, point in asked:
+            trial = TrialJob(
+                sweep.id,
+                number,
+                0,
+                parallel,
+                point.params,
+                point.attributes,
+                point.study_attributes,
+                prunes=sweep.spec.prunes,
+            )
+            made = self._jobs_of(sweep, trial, range(sweep.spec.repeats))
+            if not isinstance(made, DeltaqError):
+                waiting.append((trial, made))
+                if sum(len(jobs) for _, jobs in waiting) < TOGETHER:
+                    continue
+            yield from self._accept(waiting)
+            waiting = []
+            if isinstance(made, DeltaqError):
+                self._sweeps.fail_trial(trial, failed(made))
+                yield replace(_trial(trial, ()), status=TrialStatus.FAILED)
+        yield from self._accept(waiting)
+
+    def complete(self, sweep: Sweep, trial: Trial, parallel: int) -> None:
+        """Make those jobs of a trial that are missing: whoever made it has died in between. Raises: as `make`."""
+        told = TrialJob(sweep.id, trial.number, 0, parallel, trial.params, prunes=sweep.spec.prunes)
+        made = self._jobs_of(sweep, told, range(len(trial.job_ids), sweep.spec.repeats))
+        if not isinstance(made, DeltaqError):
+            list(self._accept([(told, made)]))
+
+    def _jobs_of(self, sweep: Sweep, trial: TrialJob, repeats: range) -> Made:
+        try:
+            specs = [job_spec(sweep.spec, trial.params, repeat) for repeat in repeats]
+            return [self._prepare(sweep, trial, repeat, spec) for repeat, spec in zip(repeats, specs, strict=True)]
+        except InvalidRequest as refused:
+            return refused
+        except ValidationError as refused:
+            found = refused.errors(include_url=False)[0]
+            return InvalidSpec(f"{'.'.join(map(str, found['loc']))}: {found['msg']}")
+        except ValueError as refused:
+            return InvalidSpec(str(refused))
+
+    def _prepare(self, sweep: Sweep, trial: TrialJob, repeat: int, spec: JobSpec) -> Acceptance:
+        prepared = self._submission.prepare(Submitted(sweep.tenant, spec))
+        assert isinstance(prepared, Acceptance)  # there is no key by which it might have been made before
+        return replace(prepared, trial=replace(trial, repeat=repeat, parameters=prepared.parameters))
+
+    def _accept(self, waiting: Sequence[tuple[TrialJob, Sequence[Acceptance]]]) -> Iterator[Trial]:
+        if not waiting:
+            return
+        answers = iter(self._jobs.accept_all([job for _, jobs in waiting for job in jobs]))
+        for trial, jobs in waiting:
+            found = [next(answers) for _ in jobs]
+            refused = next((answer for answer in found if isinstance(answer, DeltaqError)), None)
+            if refused is not None:
+                raise refused
+            yield _trial(trial, [answer[0] for answer in found if not isinstance(answer, DeltaqError)])
+
+
+def _trial(made: TrialJob, jobs: Sequence[Job]) -> Trial:
+    return Trial(
+        made.number,
+        TrialStatus.QUEUED,
+        made.params,
+        tuple(job.id for job in jobs),
+        attributes=made.attributes,
+        study_attributes=made.study_attributes,
+    )

@@ -1,0 +1,114 @@
+"""What one process knows of a sweep's trials: read again from their records whenever it may have missed something."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from optuna.study import Study
+
+from service.folds import most_epochs
+from service.job_records import Jobs
+from service.jobs import JobStatus
+from service.sweeps.outcome import intermediate, outcome, score
+from service.sweeps.pruning import Pruner, Reported
+from service.sweeps.records import Sweeps
+from service.sweeps.study import build_study
+from service.sweeps.sweep import Sweep
+from service.sweeps.trial import Trial
+
+
+class Progress:
+    """The trials of a sweep, as far as its sampler and its pruner need them."""
+
+    def __init__(self, sweeps: Sweeps, jobs: Jobs, sweep: Sweep) -> None:
+        self._sweeps = sweeps
+        self._jobs = jobs
+        self._learns = sweep.spec.learns
+        self._prunes = sweep.spec.prunes
+        self._ended: dict[int, Trial] = {}
+        self._open: dict[int, Trial] = {}
+        self._pruner = Pruner(sweep.spec)
+        self._reported = Reported()
+        self._judged: dict[int, int] = {}  # by trial: the epoch up to which the pruner has looked at it
+        self._study: Study | None = None  # with all these trials, unless one has ended since
+
+    def look(self, sweep: Sweep) -> bool:
+        """Tell what has ended, and judge what has been reported; answers whether the sweep's record has changed."""
+        if self._learns or self._prunes:
+            self._read(sweep)
+        changed = False
+        for trial, statuses in self._sweeps.news(sweep.id):
+            whole = len(trial.job_ids) == sweep.spec.repeats or sweep.status.terminal
+            if all(JobStatus(status).terminal for status in statuses) and whole:
+                changed = self._tell(sweep, trial) or changed
+            elif self._prunes:
+                self._judge(sweep, trial)
+        return changed
+
+    def add(self, trial: Trial) -> None:
+        """There is one more trial: the study has it already."""
+        if self._learns or self._prunes:
+            (self._ended if trial.status.ended else self._open)[trial.number] = trial
+        if trial.status.ended:
+            self._study = None
+
+    def study(self, sweep: Sweep) -> Study:
+        """The study of all trials; of none where nothing is learned from them."""
+        if not self._learns:
+            return build_study(sweep.spec, ())
+        if self._study is None or len(self._study.trials) != sweep.asked:
+            self._read(sweep)
+            self._study = build_study(sweep.spec, [*self._ended.values(), *self._open.values()])
+        return self._study
+
+    def _read(self, sweep: Sweep) -> None:
+        """Read those trials that are new, or that another sweeper has told."""
+        there = set(self._sweeps.open_numbers(sweep.id))
+        stale = [
+            number
+            for number in range(sweep.asked)
+            if number not in self._ended and (number not in self._open or number not in there)
+        ]
+        for trial in self._sweeps.trials(sweep.id, stale):
+            if trial.status.ended:
+                self._end(trial)
+            else:
+                self._open[trial.number] = trial
+
+    def _end(self, trial: Trial) -> None:
+        self._open.pop(trial.number, None)
+        self._ended[trial.number] = trial
+        self._study = None
+        if self._prunes:
+            for epoch, value in trial.intermediate.items():
+                self._reported.add(trial.number, epoch, value)
+
+    def _tell(self, sweep: Sweep, trial: Trial) -> bool:
+        jobs = [self._jobs.get(sweep.tenant, job_id) for job_id in trial.job_ids]
+        ended = outcome(sweep.spec, trial, jobs, [self._sweeps.rows(job_id) for job_id in trial.job_ids])
+        told = self._sweeps.tell(sweep.id, ended, score=score(sweep.spec, ended))
+        if told and (self._learns or self._prunes):
+            self._end(replace(ended, attributes=trial.attributes))
+        return told
+
+    def _judge(self, sweep: Sweep, trial: Trial) -> None:
+        """Show the pruner the epochs that it has not seen, one after the other, as if it were asked after each."""
+        job_id = trial.job_ids[0]
+        if trial.pruned_at is not None:
+            self._sweeps.judge(sweep.id, trial.number, job_id, trial.pruned_at, stop=True)
+            return
+        rows = self._sweeps.rows(job_id)
+        seen = self._judged.get(trial.number)
+        if seen is None:
+            seen = self._sweeps.judged(job_id)
+        last = most_epochs(self._jobs.get(sweep.tenant, job_id).spec) if rows else 0
+        for epoch, value in intermediate(sweep.spec, [rows]).items():
+            self._reported.add(trial.number, epoch, value)
+            if epoch <= seen:
+                continue
+            stop = epoch < last and self._pruner.stops(trial.number, epoch, self._reported)
+            if stop or epoch == len(rows):
+                self._sweeps.judge(sweep.id, trial.number, job_id, epoch, stop=stop)
+                self._judged[trial.number] = epoch
+            if stop:
+                return

@@ -1,0 +1,56 @@
+"""From a sweep's spec as a user wrote it to a sweep that the sweeper goes through. Knows no HTTP and no Optuna."""
+
+from __future__ import annotations
+
+from service import strict_json
+from service.refusals import fewer_trials
+from service.spec import SweepSpec
+from service.submission import Submission
+from service.sweeps.checks import Checked, check_sweep, most_trials
+from service.sweeps.records import Sweeps
+from service.sweeps.sweep import Sweep
+
+
+class SweepSubmission:
+    """The way of sweeps in."""
+
+    def __init__(self, sweeps: Sweeps, submission: Submission) -> None:
+        self._sweeps = sweeps
+        self._submission = submission
+
+    def check(self, tenant: str, spec: SweepSpec) -> Checked:
+        """Say what a sweep comes to; nothing is made. Raises: InvalidSpec; UnknownDataset."""
+        return check_sweep(spec, lambda job: self._submission.resolve(tenant, job))
+
+    def submit(self, tenant: str, spec: SweepSpec, idempotency_key: str | None = None) -> Sweep:
+        """Accept a sweep; the same key and spec again give the sweep that they made.
+
+        Raises: InvalidSpec; UnknownDataset; IdempotencyConflict; StoreUnavailable.
+        """
+        request = strict_json.sha256({"sweep": spec.model_dump(mode="json", exclude_defaults=True)})
+        idempotency = None if idempotency_key is None else (idempotency_key, request)
+        if idempotency is not None:
+            made = self._sweeps.find_idempotent(tenant, idempotency)
+            if made is not None:
+                return self._sweeps.get(tenant, made)
+        found = self.check(tenant, spec)
+        sweep, _ = self._sweeps.create(
+            tenant,
+            spec,
+            trials=found.trials,
+            datasets=found.datasets,
+            warnings=found.warnings,
+            idempotency=idempotency,
+        )
+        return sweep
+
+    def extend(self, tenant: str, sweep_id: str, trials: int) -> Sweep:
+        """Let a sweep have so many trials in all.
+
+        Raises: SweepNotFound; IllegalTransition; InvalidSpec for more than its grid has, or fewer than there are.
+        """
+        sweep = self._sweeps.get(tenant, sweep_id)
+        most = most_trials(sweep.spec)
+        if most is not None and trials > most:
+            raise fewer_trials(str(trials), str(sweep.asked), str(most))
+        return self._sweeps.extend(tenant, sweep_id, trials)

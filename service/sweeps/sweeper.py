@@ -1,0 +1,172 @@
+"""The sweeper: has each sweep's trials made as slots free, tells what became of them, stops the hopeless ones.
+
+Whatever it knows is in Redis: killed at any moment and started again, it goes on, and two of them do no harm. It sleeps
+until a trial's job has ended, a sweep has been changed, or a time limit is over. Knows no HTTP and no Ray.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import structlog
+
+from service.errors import DeltaqError, NoTrial, QueueFull, SweepNotFound, TrainingFailed, Unavailable
+from service.job_records import Jobs
+from service.queue import Queue
+from service.spec import SweepSpec
+from service.sweeps.asking import Asking
+from service.sweeps.progress import Progress
+from service.sweeps.records import Sweeps
+from service.sweeps.study import ask_study
+from service.sweeps.sweep import Sweep
+
+log = structlog.get_logger()
+
+FULL_S = 5.0  # how often all sweeps are looked at, whatever has been heard
+SHOWN_S = 2.0  # how often it says that it is at work
+AT_ONCE = 64  # trials that are made for one sweep before the others are looked at
+LEARNING_PARALLEL = 8  # trials at a time where a sampler learns: with more it learns less
+PER_WORKER = 32  # trials at a time where it does not
+
+
+class Sweeper:
+    """Goes through the sweeps. Nothing connects at construction."""
+
+    def __init__(self, sweeps: Sweeps, jobs: Jobs, queue: Queue, asking: Asking) -> None:
+        self._sweeps = sweeps
+        self._jobs = jobs
+        self._queue = queue
+        self._asking = asking
+        self._known: dict[str, Progress] = {}
+        self._due: dict[str, float] = {}  # by sweep: when to look at it again, on the wall clock
+        self._again: set[str] = set()
+        self._looked = self._shown = 0.0
+
+    def tick(self) -> None:
+        """Wait for something to do, or a little while, and do it. Raises: StoreUnavailable."""
+        changed = self._sweeps.await_change(0.0 if self._again else self._until_due()) | self._again
+        now = time.time()
+        self._again = set()
+        changed |= {sweep for sweep, due in self._due.items() if due <= now}
+        if now - self._looked >= FULL_S or now < self._looked:
+            self._looked = now
+            changed |= self._sweeps.live()
+        if now - self._shown >= SHOWN_S or now < self._shown:
+            self._shown = now
+            self._sweeps.show_sweeper()
+        for sweep_id in sorted(changed):
+            self._due.pop(sweep_id, None)
+            self._try(sweep_id)
+
+    def _until_due(self) -> float:
+        return max(0.0, min([SHOWN_S, *(due - time.time() for due in self._due.values())]))
+
+    def _try(self, sweep_id: str) -> None:
+        """One that cannot be gone through must not keep the others."""
+        try:
+            self._look(sweep_id)
+        except NoTrial:
+            self._again.add(sweep_id)  # steered meanwhile, or another sweeper was faster
+        except QueueFull as full:
+            log.info("waiting for room in the queue", sweep=sweep_id, detail=full.detail)
+            self._due[sweep_id] = time.time() + 1.0
+        except SweepNotFound:
+            self._known.pop(sweep_id, None)
+        except Unavailable:
+            raise
+        except Exception:
+            log.exception("a sweep cannot go on", sweep=sweep_id)
+            self._known.pop(sweep_id, None)
+            self._due[sweep_id] = time.time() + FULL_S
+
+    def _look(self, sweep_id: str) -> None:
+        sweep = self._sweeps.get(None, sweep_id)
+        known = self._known.get(sweep_id)
+        if known is None:
+            known = self._known[sweep_id] = Progress(self._sweeps, self._jobs, sweep)
+            self._resume(sweep)
+        if known.look(sweep):
+            sweep = self._sweeps.get(None, sweep_id)
+        if sweep.status.terminal:
+            if sweep.open == 0:
+                self._end(sweep)
+            return
+        over = self._is_over(sweep)
+        if sweep.status != "paused" and not over and self._make(sweep, known):
+            self._again.add(sweep_id)
+            return
+        done = sweep.trials is not None and sweep.asked >= sweep.trials
+        if sweep.status != "paused" and sweep.open == 0 and (over or done):
+            self._end(sweep)
+
+    def _resume(self, sweep: Sweep) -> None:
+        """Finish what somebody has left half done."""
+        if sweep.status == "cancelled" and sweep.open:
+            self._sweeps.steer(None, sweep.id, "cancel")
+        if sweep.spec.repeats > 1 and not sweep.status.terminal:
+            for trial in self._sweeps.trials(sweep.id, self._sweeps.open_numbers(sweep.id)):
+                if len(trial.job_ids) < sweep.spec.repeats:
+                    self._asking.complete(sweep, trial, self._parallel(sweep.spec))
+
+    def _is_over(self, sweep: Sweep) -> bool:
+        """Whether its time is over; then what has not started is cancelled."""
+        deadline = sweep.deadline_ms
+        if deadline is None or sweep.status == "paused":
+            return False
+        left_s = deadline / 1000 - time.time()
+        if left_s > 0:
+            self._due[sweep.id] = time.time() + left_s
+            return False
+        self._sweeps.steer(None, sweep.id, "stop")
+        return True
+
+    def _make(self, sweep: Sweep, known: Progress) -> bool:
+        """Make trials as far as there is room; answers whether there may be room for more."""
+        parallel = self._parallel(sweep.spec)
+        room = parallel - sweep.open
+        if sweep.trials is not None:
+            room = min(room, sweep.trials - sweep.asked)
+        count = min(room, AT_ONCE)
+        if count <= 0:
+            return False
+        study = known.study(sweep)
+        asked = [(number, ask_study(sweep.spec, study, number)) for number in range(sweep.asked, sweep.asked + count)]
+        for trial in self._asking.make(sweep, asked, parallel):
+            known.add(trial)
+        return room > count
+
+    def _parallel(self, spec: SweepSpec) -> int:
+        if spec.parallel is not None:
+            return spec.parallel
+        if spec.learns:
+            return LEARNING_PARALLEL
+        return PER_WORKER * max(1, int((self._queue.cluster() or {}).get("slots") or 1))
+
+    def _end(self, sweep: Sweep) -> None:
+        why = "no trial was made in its time" if sweep.asked == 0 else f"none of its {sweep.asked} trials has succeeded"
+        ended = self._sweeps.finish(sweep, AllTrialsFailed(why, hint="The trials' own errors say what to try."))
+        if ended.status.terminal and ended.open == 0:
+            self._known.pop(sweep.id, None)
+            self._due.pop(sweep.id, None)
+            if not sweep.status.terminal:
+                log.info("ended", sweep=sweep.id, status=ended.status, trials=ended.asked)
+
+
+class AllTrialsFailed(TrainingFailed):
+    """Nothing has come of any trial of a sweep."""
+
+    title = "No trial succeeded"
+
+
+def run(sweeper: Sweeper, wait: Callable[[float], None] = time.sleep) -> None:
+    """Sweep for ever: the end of the process may come at any moment."""
+    while True:
+        try:
+            sweeper.tick()
+        except Unavailable as away:
+            log.warning("waiting", detail=away.detail)
+            wait(0.5)
+        except DeltaqError as error:
+            log.warning("trying again", detail=error.detail)
+            wait(0.5)
