@@ -86,6 +86,7 @@ class Acceptance:
     fuse: str | None = None
     trial: TrialJob | None = None
     parameters: int | None = None  # of its network
+    quiet: bool = False  # the leader is woken later, for several at once
     job_id: str = field(default_factory=lambda: new_id("job"))
     at: str = field(default_factory=now)
 
@@ -112,6 +113,7 @@ class Acceptance:
             "work": self.work,
             "fingerprint": self.fingerprint,
             "fuse": self.fuse,
+            "quiet": 1 if self.quiet else None,
             "due_ms": self.due_ms,
             "width": size.least,
             "max_slots": size.most,

@@ -65,6 +65,7 @@ class Attempt:
         self.training: Training | None = None
         self.transport: Transport | None = None
         self.workers_used = 1
+        self.fused_with: int | None = None  # how many others it is trained together with
         self.gradient_check: dict[str, Any] | None = None
         self._warned: set[str] = set()
         settings = equipment.settings
@@ -323,6 +324,8 @@ class Attempt:
         self.beat.enter("saving", self.equipment.settings.save_limit_s)
         result = {**result_of(training, found), "fingerprint": self.equipment.fingerprint}
         result["workers_used"] = self.workers_used
+        if self.fused_with is not None:
+            result["fused_with"] = self.fused_with
         if self.gradient_check is not None:
             result["gradient_check"] = self.gradient_check
         server = training.server

@@ -17,7 +17,7 @@ from service.ids import is_id
 from service.job_fields import job_from_fields
 from service.jobs import TRANSITIONS_LINE, Job, JobStatus
 from service.refusals import job_not_found, sweep_not_found
-from service.store import Argument, Store
+from service.store import Argument, Store, key
 from service.timestamps import now
 
 _WALK = 2000  # members of an index that one step looks at
@@ -61,6 +61,10 @@ class Jobs:
             answer if isinstance(answer, DeltaqError) else one.job(*answer)
             for one, answer in zip(asked, answers, strict=True)
         ]
+
+    def wake(self) -> None:
+        """Have the leader look at what was accepted quietly."""
+        self._store.command("LPUSH", key("wake"), 1)
 
     def find_idempotent(self, tenant: str, idempotency: Idempotency) -> str | None:
         """The id of the job that this key and request made already, before anything else about it is looked at.

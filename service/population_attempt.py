@@ -42,6 +42,8 @@ class PopulationAttempt:
             MemberAttempt(equipment, replace(work, job=job, lease=lease, others=()), requests, self._joint)
             for job, lease in work.jobs
         ]
+        for attempt in self._attempts:
+            attempt.fused_with = len(work.others)
         self._prepared: PreparedData | None = None
 
     def run(self) -> None:

@@ -7,6 +7,7 @@
 -- after (ids of jobs that must have succeeded first), done (those of them that have, and are known no more), due_ms (since 1970: not before this time), or none
 -- work (digest of all that changes its bits), or none; fingerprint (digest of this process's kernels; with it, what
 -- has succeeded with the same work answers for the job: it is created succeeded, with that one's model)
+-- quiet (1: the leader is not woken yet, or none)
 -- fuse (digest of what jobs must have in common to be trained as one), or none
 -- max_queued, max_queued_tenant: jobs, of all tenants and of this one, or none
 -- sweep, trial, repetition, parallel, params, attributes, study_attributes (JSON), parameters, prunes (1 or none): a job

@@ -60,9 +60,8 @@ local function give(one)
   redis.call('HSETNX', one.key, 'started_at', arg.at)
   redis.call('HINCRBY', one.key, 'attempt', 1)
   redis.call('SADD', key('running'), one.id)
-  redis.call('HDEL', one.key, 'fused_with')
   if #ids > 1 then
-    redis.call('HSET', one.key, 'population', job.id .. ':' .. arg.random, 'fused_with', #ids - 1)
+    redis.call('HSET', one.key, 'population', job.id .. ':' .. arg.random)
     redis.call('SADD', key('population', job.id .. ':' .. arg.random), one.id)
   end
   redis.call('HSET', key('tenant', one.tenant), 'served', whole(generation))

@@ -78,6 +78,7 @@ local function emit_status(job)
 end
 
 local function wake()
+  if arg.quiet then return end
   redis.call('LPUSH', key('wake'), 1)
   redis.call('LTRIM', key('wake'), 0, 0)
 end

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from service.acceptance import Acceptance, TrialJob
 from service.errors import DeltaqError, InvalidRequest, InvalidSpec
+from service.fusing import fusion_key
 from service.job_records import Jobs
 from service.jobs import Job
 from service.spec import JobSpec
@@ -37,6 +38,12 @@ class Asking:
 
         Raises: NoTrial where the sweep has changed meanwhile; QueueFull; StoreUnavailable.
         """
+        try:
+            yield from self._make(sweep, asked, parallel)
+        finally:
+            self._jobs.wake()  # now, that all are there: those that can be trained as one are claimed together
+
+    def _make(self, sweep: Sweep, asked: Sequence[tuple[int, Asked]], parallel: int) -> Iterator[Trial]:
         waiting: list[tuple[TrialJob, Sequence[Acceptance]]] = []
         for number, point in asked:
             trial = TrialJob(
@@ -67,6 +74,7 @@ class Asking:
         made = self._jobs_of(sweep, told, range(len(trial.job_ids), sweep.spec.repeats))
         if not isinstance(made, DeltaqError):
             list(self._accept([(told, made)]))
+            self._jobs.wake()
 
     def _jobs_of(self, sweep: Sweep, trial: TrialJob, repeats: range) -> Made:
         try:
@@ -83,7 +91,13 @@ class Asking:
     def _prepare(self, sweep: Sweep, trial: TrialJob, repeat: int, spec: JobSpec) -> Acceptance:
         prepared = self._submission.prepare(Submitted(sweep.tenant, spec))
         assert isinstance(prepared, Acceptance)  # there is no key by which it might have been made before
-        return replace(prepared, trial=replace(trial, repeat=repeat, parameters=prepared.parameters))
+        validation = None if prepared.validation is None else prepared.validation.id
+        return replace(
+            prepared,
+            trial=replace(trial, repeat=repeat, parameters=prepared.parameters),
+            fuse=fusion_key(prepared.spec, prepared.dataset.id, validation),
+            quiet=True,
+        )
 
     def _accept(self, waiting: Sequence[tuple[TrialJob, Sequence[Acceptance]]]) -> Iterator[Trial]:
         if not waiting:

@@ -121,7 +121,9 @@ def plain(room: AttemptRoom, job: Job) -> list[dict[str, Any]]:
 
 def told(job: Job) -> dict[str, Any]:
     """Its result, without its own names and times."""
-    return {name: value for name, value in (job.result or {}).items() if name not in ("model_id", "seconds")}
+    return {
+        name: value for name, value in (job.result or {}).items() if name not in ("model_id", "seconds", "fused_with")
+    }
 
 
 def test_each_comes_to_what_it_comes_to_alone(room: AttemptRoom, alone: list[Job]) -> None:
@@ -131,6 +133,7 @@ def test_each_comes_to_what_it_comes_to_alone(room: AttemptRoom, alone: list[Job
     assert hashes(ended) == hashes(alone)
     assert [plain(room, job) for job in ended] == [plain(room, job) for job in alone]
     assert [told(job) for job in ended] == [told(job) for job in alone]
+    assert {(job.result or {})["fused_with"] for job in ended} == {3}
     models = [room.rooms.models.get(room.rooms.tenant, str((job.result or {})["model_id"])) for job in ended]
     assert [model["job_id"] for model in models] == [job.id for job in jobs]
     assert room.files("checkpoints") == []

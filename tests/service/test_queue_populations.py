@@ -46,7 +46,6 @@ def test_those_of_one_kind_come_together_in_their_order_each_with_its_lease(room
     assert ids(claim(rooms)) == [jobs[1], jobs[5]]
     assert ids(claim(rooms)) == [jobs[3]]
     assert claim(rooms) == []
-    assert rooms.store.command("HGET", key("job", jobs[0]), "fused_with") == "2"
 
 
 @pytest.mark.parametrize(("free", "sizes"), [(1, [5]), (2, [3, 2]), (4, [2, 1, 1, 1]), (8, [1] * 5)])
@@ -102,7 +101,6 @@ def test_a_population_counts_as_one_job_until_its_last_is_over(rooms: Rooms) -> 
     rooms.succeed(members[2].lease)
     assert share(rooms) == (0, 0)
     assert left_behind(rooms) == []
-    assert rooms.store.command("HGET", key("job", again.job.id), "fused_with") is None
 
 
 def test_the_cancelled_and_the_paused_are_no_longer_offered(rooms: Rooms) -> None:
