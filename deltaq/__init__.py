@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from deltaq.errors import DataWarning, DeltaqClientError
     from deltaq.job import Job
     from deltaq.model import Model
-    from deltaq.records import Dataset, Epoch, Evaluation, JobStatus, Prediction, Progress
+    from deltaq.records import Alias, Dataset, Epoch, Evaluation, JobStatus, Prediction, Progress
 
 __version__ = "0.1.0"
 __all__ = [
+    "Alias",
     "Client",
     "DataWarning",
     "Dataset",
@@ -39,7 +40,7 @@ _HOMES = {
     **dict.fromkeys(("DataWarning", "DeltaqClientError"), "errors"),
     "Job": "job",
     "Model": "model",
-    **dict.fromkeys(("Dataset", "Epoch", "Evaluation", "JobStatus", "Prediction", "Progress"), "records"),
+    **dict.fromkeys(("Alias", "Dataset", "Epoch", "Evaluation", "JobStatus", "Prediction", "Progress"), "records"),
 }
 
 
