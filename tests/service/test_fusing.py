@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from service.fusing import fusion_key
+from service.fusing import MOST_MEMBERS, fusion_key, members_that_pay
 from service.resolution import resolve
 from service.spec import JobSpec
 from tests.service.data_room import builtin_dataset
+from tests.workers.mlp.making import architecture
 
 BASE: dict[str, Any] = {
     "network": {"hidden": [9, {"units": 8, "dropout": 0.3}], "dropout": 0.2, "input_dropout": 0.1},
@@ -101,6 +102,18 @@ def test_lbfgs_is_always_trained_alone() -> None:
 
 def test_the_data_count_by_themselves() -> None:
     assert len({key({}), key({}, "wine"), key({}, validation="a"), key({}, validation="b")}) == 4
+
+
+@pytest.mark.parametrize(
+    ("sizes", "rows", "members"),
+    [((64, 64, 10), 32, MOST_MEMBERS), ((64, 64, 10), 256, 19), ((64, 256, 10), 256, 6), ((64, 512, 512, 10), 32, 2)],
+)
+def test_large_networks_are_computed_together_in_small_numbers(sizes: tuple[int, ...], rows: int, members: int) -> None:
+    assert members_that_pay(architecture(("cross_entropy", "softmax"), sizes, precision="float32"), rows) == members
+
+
+def test_a_network_that_fills_the_cache_is_computed_alone() -> None:
+    assert members_that_pay(architecture(("cross_entropy", "softmax"), (784, 2048, 10)), 256) == 1
 
 
 def test_every_field_is_tried() -> None:

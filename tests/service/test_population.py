@@ -101,7 +101,11 @@ def test_dropout_at_different_rates_with_normalization_and_shards(
         {"data": {"target": "value", "features": ["x0", "x1", "x2"]}},
         {"data": {"target": "value"}, "loss": "huber"},
         {"data": {"validation_fraction": 0.0}},
-        {"data": {"features": ["x0", "x1"], "class_weight": {"a": 0.0, "b": 1.0, "c": 2.0}}, "batch_size": 2},
+        {
+            "data": {"features": ["x0", "x1"], "class_weight": {"a": 0.0, "b": 1.0, "c": 2.0}},
+            "batch_size": 2,
+            "network": {"hidden": [5], "normalization": "batch"},
+        },
         {"shuffle": False},
         {"batch_size": 1, "epochs": 1},
         {"batch_size": 1000},
