@@ -10,8 +10,10 @@ from typing import Any, Final
 from service import strict_json
 from service.resolution.network import resolve_layer
 from service.spec import JobSpec, NetworkSpec, OptimizerSpec
+from workers.mlp.architecture import Architecture
 
 MOST_MEMBERS: Final = 32  # of a population
+STEP_BYTES: Final = 8 << 20  # that a population may touch in a step: beyond a core's cache, together is not faster
 
 # Each network's own: how its job is named, queued and ended, its first weights, the order of its rows, its rate.
 _OWN = frozenset(
@@ -37,6 +39,17 @@ def fusion_key(spec: JobSpec, dataset: str, validation: str | None = None) -> st
     shared = spec.model_dump(mode="json", exclude=set(_OWN))
     shared["data"].pop("validation_dataset")
     return strict_json.sha256([shared, _of_network(spec.network), _of_optimizer(spec.optimizer), dataset, validation])
+
+
+def members_that_pay(architecture: Architecture, shard_rows: int) -> int:
+    """How many networks gain by being computed together, MOST_MEMBERS at most; 1 where a network is large by itself.
+
+    Together they save what each operation costs however small it is. What a step reads and writes must then lie in the
+    cache, as that of a network alone does: its weights, gradient and velocity, and four numbers for each unit and row.
+    """
+    units = sum(architecture.sizes[1:])
+    numbers = 3 * architecture.parameter_count + shard_rows * (architecture.inputs + 4 * units)
+    return max(1, min(MOST_MEMBERS, STEP_BYTES // (numbers * architecture.dtype.itemsize)))
 
 
 def _of_network(network: NetworkSpec) -> dict[str, Any]:

@@ -26,14 +26,14 @@ DEAD = 0.9
 Figures = dict[str, Any]
 
 
-def step_figures(layers: Sequence[LayerSums], gradient_sum: Parameters, weight_sum: float) -> list[Figures]:
+def step_figures(layers: Sequence[LayerSums], gradient_sums: Sequence[Array], weight_sum: float) -> list[Figures]:
     """What a mini-batch says of each layer, the output's last: its deltas, units, and average gradient.
 
-    The norm is that of ∂E/∂W before penalties, clipping and the update.
+    The norm is that of ∂E/∂W, whose sums are given, before penalties, clipping and the update.
     """
     return [
         {"delta_norm": float(layer.delta_norm), "gradient_norm": norm(array) / (weight_sum or 1.0), **activity(layer)}
-        for layer, array in zip(layers, gradient_sum.W, strict=True)
+        for layer, array in zip(layers, gradient_sums, strict=True)
     ]
 
 

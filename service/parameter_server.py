@@ -97,7 +97,7 @@ class ParameterServer:
         if not math.isfinite(sums.loss):
             return
         if observe:
-            self.figures = step_figures(sums.layers, gradient, sums.weight)
+            self.figures = step_figures(sums.layers, gradient.W, sums.weight)
         self._optimizer.update(
             self.parameters, gradient, sums.weight, self.optimizer_state, rate=rate, step=self.optimizer_steps + 1
         )

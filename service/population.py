@@ -45,7 +45,7 @@ class Population:
         self._waiting: list[Member] = []
         self._members: list[Member] = []
         self._gone: list[Member] = []
-        self._stacks: list[tuple[Sequence[Member], Stack]] = []
+        self._stack: Stack | None = None
         for member in members:
             self.join(member)
 
@@ -81,6 +81,8 @@ class Population:
 
     def _admit(self) -> None:
         """Take in those that wait at the step where the others are."""
+        if not self._waiting:
+            return
         here = min(map(_step_of, self._members or self._waiting))
         joining = [member for member in self._waiting if _step_of(member) == here]
         if not joining:
@@ -93,29 +95,28 @@ class Population:
         self._stack_anew()
 
     def _advance(self) -> None:
+        assert self._stack is not None
         here = self._members[0].training
         if here.state.step < here.steps:
-            self._step()
+            self._step(self._stack)
         else:
-            self._close_epoch()
+            self._close_epoch(self._stack)
 
-    def _step(self) -> None:
-        for members, stack in self._stacks:
-            for member, sums in zip(members, stack.step(), strict=True):
-                self._have(member, member.training.take_step, sums)
+    def _step(self, stack: Stack) -> None:
+        for member, sums in zip(self._members, stack.step(), strict=True):
+            self._have(member, member.training.take_step, sums)
         for member in self._members:
             self._have(member, member.observer.after_step)
 
-    def _close_epoch(self) -> None:
+    def _close_epoch(self, stack: Stack) -> None:
         rows: dict[Member, dict[str, Any]] = {}
 
         def report(member: Member, evaluation: Evaluation | None, scores: Scores | None) -> None:
             rows[member] = member.training.close_epoch(evaluation, scores)
             member.observer.after_epoch(rows[member])
 
-        for members, stack in self._stacks:
-            for member, evaluation, scores in zip(members, *stack.evaluate(), strict=True):
-                self._have(member, report, member, evaluation, scores)
+        for member, evaluation, scores in zip(self._members, *stack.evaluate(), strict=True):
+            self._have(member, report, member, evaluation, scores)
         for member, row in rows.items():
             self._have(member, member.training.heed, member.observer, row)
         for member in self._members:
@@ -141,8 +142,8 @@ class Population:
         self._stack_anew()
 
     def _stack_anew(self) -> None:
-        members = [member for member in self._members if member not in self._gone]
-        self._stacks = [(members, Stack([member.training for member in members]))] if members else []
+        trainings = [member.training for member in self._members if member not in self._gone]
+        self._stack = Stack(trainings) if trainings else None
 
 
 def _step_of(member: Member) -> int:

@@ -146,7 +146,7 @@ class SearchingServer(ParameterServer):
         A gradient that is no number leaves no value either.
         """
         sums = self.transport.gradient(Step(0, 0, step.observe), self._gradient)
-        figures = step_figures(sums.layers, self._gradient, sums.weight) if step.observe else []
+        figures = step_figures(sums.layers, self._gradient.W, sums.weight) if step.observe else []
         if not sums.weight:
             return Found(sums, 0.0, figures)
         g, limits = self._gradient.trained, self._rule.regularization

@@ -87,7 +87,8 @@ class Stack:
     def _observe(self, sums: Sequence[BatchSums]) -> None:
         for row, (training, found) in enumerate(zip(self.trainings, sums, strict=True)):
             if np.isfinite(found.loss):
-                training.server.figures = step_figures(found.layers, self._gradient.member((row,)), found.weight)
+                gradient_sums = [weights[row] for weights in self._gradient.W]
+                training.server.figures = step_figures(found.layers, gradient_sums, found.weight)
 
 
 def release(training: Training) -> None:

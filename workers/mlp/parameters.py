@@ -10,6 +10,7 @@ A gradient has the same form; in the place of the running statistics it carries 
 from __future__ import annotations
 
 import hashlib
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -45,7 +46,7 @@ class Parameters:
 
         def view(*shape: int) -> Array:
             nonlocal start
-            size = int(np.prod(shape))
+            size = math.prod(shape)
             found = self.flat[..., start : start + size].reshape(*self.networks, *shape)
             start += padded(size, self.flat.dtype)
             return found
