@@ -30,7 +30,10 @@ def theirs(services: Services, guarded: httpx.Client, claim: Claim) -> dict[str,
     dataset = record(services, two_classes())
     answer = guarded.post("/v1/jobs", json=SPEC, headers=bearer("owner"))
     assert answer.status_code == 202
-    return {"job_id": answer.json()["id"], "dataset": dataset.id, "model_id": succeed(services, claim())}
+    found = {"job_id": answer.json()["id"], "dataset": dataset.id, "model_id": succeed(services, claim())}
+    answer = guarded.post("/v1/sweeps", json=SWEEP, headers=bearer("owner"))
+    assert answer.status_code == 202
+    return {**found, "sweep_id": answer.json()["id"]}
 
 
 def calls(client: httpx.Client) -> Iterator[tuple[str, str]]:
@@ -41,7 +44,10 @@ def calls(client: httpx.Client) -> Iterator[tuple[str, str]]:
     yield from (("GET", path) for path in BESIDE)
 
 
+SWEEP: dict[str, Any] = {"base": SPEC, "space": {"seed": {"int": [1, 9]}}, "trials": 3}
 BODIES: dict[str, dict[str, Any]] = {
+    "/v1/sweeps": SWEEP,
+    "{sweep_id}": {"trials": 5},
     "/predict": {"rows": [[0, 0]]},
     "/explain-step": {"row": [0, 0], "target": "small"},
     "/evaluate": {"dataset": "points"},
@@ -55,7 +61,7 @@ def ask(client: httpx.Client, method: str, path: str, ids: dict[str, str], key: 
     if method == "POST" and path == "/v1/datasets":
         headers |= {"Content-Type": "text/csv"}
         return client.post(where, params={"name": "n", "target": "a"}, content=b"a\n1\n2\n", headers=headers)
-    return client.request(method, where, headers=headers, json=body if method == "POST" else None)
+    return client.request(method, where, headers=headers, json=body if method in ("POST", "PATCH") else None)
 
 
 @pytest.mark.parametrize("key", [None, "wrong"])
@@ -87,7 +93,7 @@ def test_another_tenants_things_are_not_there(guarded: httpx.Client, theirs: dic
     assert len(asked) >= 15
     for method, path in asked:
         problem(ask(guarded, method, path, theirs, "stranger"), 404)
-    for path in ("/v1/jobs", "/v1/models", "/v1/datasets"):
+    for path in ("/v1/jobs", "/v1/models", "/v1/datasets", "/v1/sweeps"):
         assert guarded.get(path, headers=bearer("stranger")).json()["items"] == []
     by_name = guarded.get("/v1/datasets/points", headers=bearer("stranger"))
     problem(by_name, 404)
