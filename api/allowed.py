@@ -30,7 +30,8 @@ class Schema:
     def at(self, path: Iterable[int | str], value: Any = None) -> Schema | None:
         """Return what is said of the place that this path leads to, if anything is.
 
-        `value` is what was given here: of a union of objects those members count whose constants are its own.
+        `value` is what was given here: of a union of objects those members count whose constants are its own, and that
+        miss nothing.
         """
         here: Schema | None = self
         for part in path:
@@ -72,6 +73,10 @@ class Schema:
         """Leave out the objects of a union that this value is none of, if that leaves any."""
         choices = list(self._choices())
         like = [choice for choice in choices if _has_constants(value, choice)]
+        whole = [
+            choice for choice in like if isinstance(value, Mapping) and set(choice.get("required", ())) <= set(value)
+        ]
+        like = whole or like
         narrowed = isinstance(value, Mapping) and 0 < len(like) < len(choices)
         return Schema({"anyOf": like}, self.document) if narrowed else self
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from deltaq.job import Job
     from deltaq.model import Model
     from deltaq.records import Alias, Dataset, Epoch, Evaluation, JobStatus, Prediction, Progress
+    from deltaq.sweep import Sweep
+    from deltaq.sweep_records import Trial
 
 __version__ = "0.1.0"
 __all__ = [
@@ -33,6 +35,8 @@ __all__ = [
     "Model",
     "Prediction",
     "Progress",
+    "Sweep",
+    "Trial",
 ]
 
 _HOMES = {
@@ -41,6 +45,8 @@ _HOMES = {
     "Job": "job",
     "Model": "model",
     **dict.fromkeys(("Alias", "Dataset", "Epoch", "Evaluation", "JobStatus", "Prediction", "Progress"), "records"),
+    "Sweep": "sweep",
+    "Trial": "sweep_records",
 }
 
 

@@ -1,9 +1,9 @@
 """The `deltaq` command: its options, its commands and its exit codes. Imports nothing heavy before it must.
 
-  0   done; a watched job succeeded; `verify` found the same bits
-  1   a watched job failed; `verify` found other bits; anything that went wrong otherwise
+  0   done; a watched job or sweep succeeded; `verify` found the same bits
+  1   a watched job or sweep failed; `verify` found other bits; anything that went wrong otherwise
   2   refused: the command line, the file, or the request (what the service answered is printed)
-  3   a watched job was cancelled
+  3   a watched job or sweep was cancelled
   4   the service cannot be reached, or was away for longer than the watch's deadline
   5   `verify` cannot compare: the machine that trained again has another fingerprint
 130   interrupted; a job that was submitted goes on
@@ -20,7 +20,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from deltaq import __version__
-from deltaq.commands import datasets, jobs, models, service
+from deltaq.commands import datasets, jobs, models, service, sweeps
 from deltaq.commands.context import Context
 
 app = typer.Typer(
@@ -33,7 +33,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (service, jobs, datasets, models):
+for commands in (service, jobs, sweeps, datasets, models):
     commands.register(app)
 
 

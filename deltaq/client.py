@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Self
 from uuid import uuid4
 
@@ -17,6 +16,7 @@ from deltaq.job import Job
 from deltaq.listing import address, items
 from deltaq.model import Model
 from deltaq.records import JobStatus
+from deltaq.sweep import Sweep
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 
@@ -91,10 +91,15 @@ class Client:
         return Job(self._connection, self._connection.call("GET", address("jobs", job_id)))
 
     def jobs(
-        self, *, status: JobStatus | str | None = None, tag: str | None = None, limit: int | None = None
+        self,
+        *,
+        status: JobStatus | str | None = None,
+        tag: str | None = None,
+        sweep: str | None = None,
+        limit: int | None = None,
     ) -> Iterator[Job]:
         """The newest jobs that match, at most `limit` of them; None: all."""
-        wanted = {"status": str(status) if status else None, "tag": tag}
+        wanted = {"status": str(status) if status else None, "tag": tag, "sweep": sweep}
         return (
             Job(self._connection, document)
             for document in items(self._connection, address("jobs"), wanted, limit=limit)
@@ -117,10 +122,33 @@ class Client:
         for event in EventReader(
             self._connection, address("events"), {"job": names}, give_up_s=give_up_s, timeout_s=timeout
         ):
-            if event and event.name == "snapshot":
-                yield event
-            elif event:
-                yield replace(event, data=event.data["data"], job=event.data["job"])
+            if event:
+                yield event.told_apart
+
+    def sweep(self, spec: Mapping[str, Any], *, idempotency_key: str | None = None) -> Sweep:
+        """Start a search over jobs. Warns and raises: as `submit`."""
+        headers = {"Idempotency-Key": idempotency_key or str(uuid4())}
+        document = self._connection.call("POST", address("sweeps"), json=_object(spec), headers=headers)
+        sweep = Sweep(self._connection, document)
+        warn_of(sweep.warnings)
+        return sweep
+
+    def dry_run_sweep(self, spec: Mapping[str, Any]) -> Mapping[str, Any]:
+        """What a sweep would be: how many trials and jobs, and the first of them. Makes nothing. Raises: as `sweep`."""
+        answer: Mapping[str, Any] = self._connection.call(
+            "POST", address("sweeps"), params={"dry_run": "true"}, json=_object(spec)
+        )
+        return answer
+
+    def get_sweep(self, sweep_id: str) -> Sweep:
+        """One sweep."""
+        return Sweep(self._connection, self._connection.call("GET", address("sweeps", sweep_id)))
+
+    def sweeps(self, *, limit: int | None = None) -> Iterator[Sweep]:
+        """The newest sweeps, at most `limit` of them; None: all."""
+        return (
+            Sweep(self._connection, document) for document in items(self._connection, address("sweeps"), limit=limit)
+        )
 
     def model(self, id_or_alias: str) -> Model:
         """One model; by an alias, the one that has it now: the handle stays with that model when the alias moves."""

@@ -79,6 +79,17 @@ def facts(values: Mapping[str, Any]) -> None:
         write(f"{name.ljust(width)}  {shown(value)}\n")
 
 
+def flat(document: Any, prefix: str = "") -> dict[str, Any]:
+    """A document's values by dotted path, the lists as they are."""
+    found: dict[str, Any] = {}
+    for name, value in document.items():
+        if isinstance(value, dict) and value:
+            found |= flat(value, f"{prefix}{name}.")
+        else:
+            found[prefix + name] = value
+    return found
+
+
 def say(message: str) -> None:
     """Tell the person at the terminal something that is not the result."""
     print(f"deltaq: {message}", file=sys.stderr, flush=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx
@@ -26,13 +26,21 @@ _LINE_END = re.compile(rb"\r\n|\n|\r(?!\Z)")  # a CR at the end may be the first
 class Event:
     """One event of a job: `name` is status, progress, metrics, log or snapshot; `data` its JSON.
 
-    `job` is the job's id where one stream tells of many.
+    `job` is the job's id where one stream tells of many; of a sweep's own events, by the name sweep, `sweep` is its id.
     """
 
     name: str
     data: Any
     id: str | None = field(default=None, compare=False)
     job: str | None = None
+    sweep: str | None = None
+
+    @property
+    def told_apart(self) -> Event:
+        """The event of a stream that tells of many, with what it tells of beside its data."""
+        if self.name == "snapshot":
+            return self
+        return replace(self, data=self.data["data"], job=self.data.get("job"), sweep=self.data.get("sweep"))
 
 
 def decode(chunks: Iterable[bytes]) -> Iterator[Event | None]:

@@ -14,6 +14,14 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as strict
 Limit = Annotated[int, typer.Option(min=1, help="At most so many, the newest first.")]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="A job's id.")]
 
+JobOrSweepId = Annotated[str, typer.Argument(metavar="JOB", help="The id of a job or a sweep.")]
+ReconnectFor = Annotated[
+    float,
+    typer.Option(
+        envvar="DELTAQ_WATCH_TIMEOUT", min=0, help="Give up after so many seconds without the service (exit code 4)."
+    ),
+]
+
 
 @dataclass(frozen=True)
 class Context:

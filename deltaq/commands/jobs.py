@@ -8,17 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deltaq.commands.context import AsJson, JobId, Limit, connect
+from deltaq.commands.context import AsJson, JobId, JobOrSweepId, Limit, ReconnectFor, connect
 
 if TYPE_CHECKING:
     from deltaq.job import Job
-
-ReconnectFor = Annotated[
-    float,
-    typer.Option(
-        envvar="DELTAQ_WATCH_TIMEOUT", min=0, help="Give up after so many seconds without the service (exit code 4)."
-    ),
-]
 
 
 def register(app: typer.Typer) -> None:
@@ -88,10 +81,10 @@ def jobs(
 
 def show(
     context: typer.Context,
-    id: Annotated[str, typer.Argument(metavar="ID", help="The id of a job, a data set or a model.")],  # noqa: A002
+    id: Annotated[str, typer.Argument(metavar="ID", help="The id of a job, a sweep, a data set or a model.")],  # noqa: A002
     as_json: AsJson = False,
 ) -> None:
-    """Show a job, a data set or a model."""
+    """Show a job, a sweep, a data set or a model."""
     from deltaq import console
 
     with connect(context) as client:
@@ -99,23 +92,14 @@ def show(
             raw = client.datasets.get(id).raw
         elif id.startswith("model-"):
             raw = client.model(id).record.raw
+        elif id.startswith("sweep-"):
+            raw = client.get_sweep(id).record.raw
         else:
             raw = client.job(id).record.raw
     if as_json:
         console.json(raw)
     else:
-        console.facts(_flat(raw))
-
-
-def _flat(document: Any, prefix: str = "") -> dict[str, Any]:
-    """A document's values by dotted path, the lists as they are."""
-    flat: dict[str, Any] = {}
-    for name, value in document.items():
-        if isinstance(value, dict) and value:
-            flat |= _flat(value, f"{prefix}{name}.")
-        else:
-            flat[prefix + name] = value
-    return flat
+        console.facts(console.flat(raw))
 
 
 def watch(context: typer.Context, job: JobId, reconnect_for: ReconnectFor = 60.0, as_json: AsJson = False) -> None:
@@ -136,36 +120,36 @@ def _watch(job: Job, give_up_s: float, as_json: bool) -> None:
     if as_json:
         console.json(job.record.raw)
     elif job.result:
-        console.facts(_flat({"job": job.id, **job.result}))
+        console.facts(console.flat({"job": job.id, **job.result}))
     if job.error:
         console.say(f"{job.id} {job.status.value}: {job.error}")
     raise typer.Exit(code)
 
 
-def _verb(context: typer.Context, job_id: str, as_json: bool, act: Callable[[Job], Job]) -> None:
+def _verb(context: typer.Context, job_id: str, as_json: bool, act: Callable[[Any], Any]) -> None:
     from deltaq import console
     from deltaq.watching import status_line
 
     with connect(context) as client:
-        job = act(client.job(job_id))
+        job = act(client.get_sweep(job_id) if job_id.startswith("sweep-") else client.job(job_id))
     if as_json:
         console.json(job.record.raw)
     else:
         console.write(status_line(job.id, job.record.raw) + "\n")
 
 
-def cancel(context: typer.Context, job: JobId, as_json: AsJson = False) -> None:
-    """Stop a job for good."""
+def cancel(context: typer.Context, job: JobOrSweepId, as_json: AsJson = False) -> None:
+    """Stop a job for good, or a sweep with its jobs."""
     _verb(context, job, as_json, lambda found: found.cancel())
 
 
-def pause(context: typer.Context, job: JobId, as_json: AsJson = False) -> None:
-    """Stop a job for now, at a checkpoint."""
+def pause(context: typer.Context, job: JobOrSweepId, as_json: AsJson = False) -> None:
+    """Stop a job for now, at a checkpoint, or a sweep with its jobs."""
     _verb(context, job, as_json, lambda found: found.pause())
 
 
-def resume(context: typer.Context, job: JobId, as_json: AsJson = False) -> None:
-    """Put a paused job back into the queue."""
+def resume(context: typer.Context, job: JobOrSweepId, as_json: AsJson = False) -> None:
+    """Put a paused job back into the queue, or let a paused sweep go on."""
     _verb(context, job, as_json, lambda found: found.resume())
 
 

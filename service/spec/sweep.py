@@ -84,8 +84,8 @@ KINDS: Mapping[str, type[_Dimension]] = {
 def _kind(value: Any) -> str | None:
     if isinstance(value, _Dimension):
         return f"a range by {value.kind}"
-    given = value if isinstance(value, Mapping) else {}
-    return next((f"a range by {kind}" for kind in KINDS if kind in given), None)
+    given = [kind for kind in KINDS if isinstance(value, Mapping) and kind in value]
+    return f"a range by {given[0]}" if len(given) == 1 else None
 
 
 Dimension = Annotated[

@@ -11,19 +11,31 @@ from service.spec import JobSpec
 Node = Mapping[str, Any]
 
 
-def fields_at(parts: Sequence[str]) -> list[str]:
-    """The fields of the object that these parts of a path lead to."""
+def fields_instead(path: str) -> list[str] | None:
+    """None where a path leads to a field; else those that there are where it leaves the spec."""
     nodes = [_schema()]
-    for part in parts:
+    there = _fields(nodes)
+    for part in path.split("."):
         nodes = [below for node in nodes for below in _below(node, part)]
-    return list(
-        dict.fromkeys(name for node in nodes for choice in _choices(node) for name in choice.get("properties", ()))
-    )
+        if not nodes:
+            return there
+        there = _fields(nodes) or there
+    return None
+
+
+def _fields(nodes: Sequence[Node]) -> list[str]:
+    names = (name for node in nodes for choice in _choices(node) for name in choice.get("properties", ()))
+    return list(dict.fromkeys(names))
 
 
 def _below(node: Node, part: str) -> Iterator[Node]:
     for choice in _choices(node):
-        found = choice.get("items") if part.isdecimal() else choice.get("properties", {}).get(part)
+        if choice.get("type") == "array":
+            found = choice.get("items") if part.isascii() and part.isdecimal() else None
+        else:
+            named = choice.get("properties", {}).get(part)
+            others = [*choice.get("patternProperties", {}).values(), choice.get("additionalProperties")]
+            found = named or next((other for other in others if isinstance(other, Mapping)), None)
         if found is not None:
             yield found
 

@@ -5,7 +5,7 @@ What a path that does not exist, or a value that a job does not take, is refused
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
@@ -16,7 +16,7 @@ from service.spec import JobSpec, SweepSpec
 from service.spec.sweep import Dimension
 from service.strict_json import in_words, quoted
 from service.sweeps.space import bounds_of, in_order, is_active, job_document, values_of
-from service.sweeps.spec_fields import fields_at
+from service.sweeps.spec_fields import fields_instead
 
 RESOLVED = 200  # values that are held against the data as well; those behind them against the form of a spec alone
 
@@ -29,6 +29,10 @@ def try_values(spec: SweepSpec, resolve: Resolve) -> tuple[Resolution, list[str]
     Raises: InvalidSpec; UnknownDataset.
     """
     params: dict[str, Any] = {}
+    for path in in_order(spec.space):
+        fields = fields_instead(path)
+        if fields is not None:
+            refuse(pointer_to("space", path), path, f"a job's spec has no field {path}", fields)
     for path in in_order(spec.space):  # each alone first, so that what is wrong is said of the right one
         if is_active(spec.space[path], params):
             pointer, value = _ends(path, spec.space[path])[0]
@@ -84,24 +88,11 @@ def _job_at(spec: SweepSpec, params: Mapping[str, Any], pointer: str, path: str 
         return JobSpec.model_validate(job_document(spec, params))
     except ValidationError as error:
         errors = error.errors(include_url=False, include_context=False)
-        if any(found["type"] == "extra_forbidden" for found in errors) and path:
-            _refuse_path(path, errors)
         messages = dict.fromkeys(str(found["msg"]).removeprefix("Value error, ") for found in errors)
         where = path or ".".join(str(part) for part in errors[0]["loc"])
         refuse(pointer, value, f"a job's {where} does not take it", "; ".join(list(messages)[:4]))
     except ValueError as error:
-        refuse(pointer_to("space", path), path, str(error), "the dotted path of a field of a job's spec")
-
-
-def _refuse_path(path: str, errors: Sequence[Any]) -> None:
-    """Refuse a path that leads to no field; one whose value has an unknown field is another matter."""
-    parts = path.split(".")
-    for error in errors:
-        named = [part for part in error["loc"] if str(part) in parts]
-        if error["type"] == "extra_forbidden" and [str(part) for part in named][-1:] == parts[-1:]:
-            allowed = fields_at(parts[:-1])
-            if parts[-1] not in allowed:
-                refuse(pointer_to("space", path), path, f"a job's spec has no field {path}", allowed)
+        refuse(pointer_to("space", path), path, str(error), "a path that leads to a field whatever the others are")
 
 
 def _resolve_at(

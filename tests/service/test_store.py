@@ -11,7 +11,9 @@ import service.store
 from service.store import Store, key
 
 STEPS = sorted(
-    path for path in Path(service.store.__file__).parent.joinpath("lua").glob("*.lua") if path.stem != "prelude"
+    path
+    for path in Path(service.store.__file__).parent.joinpath("lua").glob("*.lua")
+    if path.stem not in ("prelude", "sweeps")
 )
 
 

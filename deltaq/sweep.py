@@ -1,0 +1,139 @@
+"""A sweep as its owner holds it: what is known of it, and what can be done with it. Knows the API's paths alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Self
+
+from deltaq.connection import Connection
+from deltaq.errors import NoModel
+from deltaq.events import Event, EventReader
+from deltaq.job import Job
+from deltaq.listing import address, items
+from deltaq.model import Model
+from deltaq.records import JobError, JobStatus
+from deltaq.sweep_records import SweepProgress, SweepRecord, Trial
+
+
+class Sweep:
+    """A handle on one sweep: `record` is the newest description seen, the verbs bring a newer one."""
+
+    def __init__(self, connection: Connection, document: Mapping[str, Any]) -> None:
+        self._connection = connection
+        self.record = SweepRecord.read(document)
+
+    def __repr__(self) -> str:
+        return f"Sweep({self.id!r}, {self.status.value})"
+
+    @property
+    def id(self) -> str:
+        """The sweep's identifier."""
+        return self.record.id
+
+    @property
+    def status(self) -> JobStatus:
+        """Where the sweep was when it was last seen."""
+        return self.record.status
+
+    @property
+    def spec(self) -> Mapping[str, Any]:
+        """What was asked for; it can be submitted again as it is."""
+        return self.record.spec
+
+    @property
+    def progress(self) -> SweepProgress:
+        """How far the sweep was when it was last seen."""
+        return self.record.progress
+
+    @property
+    def best(self) -> tuple[Trial, ...]:
+        """The best trial when the sweep was last seen; of several objectives those that no other beats."""
+        return self.record.best
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What its owner should know of how its spec was taken."""
+        return self.record.warnings
+
+    @property
+    def error(self) -> JobError | None:
+        """Why it failed, and what to try."""
+        return self.record.error
+
+    def refresh(self) -> Self:
+        """Ask the service how the sweep is now."""
+        return self._see(self._connection.call("GET", address("sweeps", self.id)))
+
+    def trials(self) -> list[Trial]:
+        """Every trial, in the order of their numbers."""
+        return [Trial.read(row) for row in items(self._connection, address("sweeps", self.id, "trials"))]
+
+    def jobs(self) -> Iterator[Job]:
+        """The jobs of its trials, the newest first."""
+        found = items(self._connection, address("jobs"), {"sweep": self.id})
+        return (Job(self._connection, document) for document in found)
+
+    def best_job(self) -> Job:
+        """The job of the best trial, the first of several. Raises: NoModel where no trial has succeeded."""
+        if not self.best:
+            self.refresh()
+        job_id = self.best[0].job_id if self.best else None
+        if job_id is None:
+            raise NoModel(f"sweep {self.id} is {self.status.value} and no trial of it has succeeded")
+        return Job(self._connection, self._connection.call("GET", address("jobs", job_id)))
+
+    def model(self) -> Model:
+        """The model of the best trial. Raises: NoModel where there is none."""
+        return self.best_job().model()
+
+    def watch(self, timeout: float | None = None, *, give_up_s: float = 60.0) -> Iterator[Event]:
+        """Yield the events of the sweep and its jobs from now on, until it has ended; then `record` is its end.
+
+        Goes on after the service restarts, and while the sweep is paused.
+
+        Units: seconds.
+        Raises: WaitTimeout after `timeout`, Unreachable when the service was away for `give_up_s`.
+        """
+        reader = EventReader(
+            self._connection, address("events"), {"sweep": self.id}, give_up_s=give_up_s, timeout_s=timeout
+        )
+        for event in reader:
+            if event:
+                yield event.told_apart
+            elif self.refresh().status.terminal:
+                return
+        self.refresh()
+
+    def wait(self, timeout: float | None = None, *, give_up_s: float = 60.0) -> Self:
+        """Return when the sweep has succeeded, failed or been cancelled; `status` says which.
+
+        Units: seconds.
+        Raises: WaitTimeout after `timeout`, Unreachable when the service was away for `give_up_s`.
+        """
+        if not self.status.terminal:
+            for _ in self.watch(timeout, give_up_s=give_up_s):
+                pass
+        return self
+
+    def cancel(self) -> Self:
+        """Stop the sweep and all its jobs for good."""
+        return self._do("cancel")
+
+    def pause(self) -> Self:
+        """Stop the sweep and its jobs for now."""
+        return self._do("pause")
+
+    def resume(self) -> Self:
+        """Let a paused sweep and its jobs go on."""
+        return self._do("resume")
+
+    def extend(self, trials: int) -> Self:
+        """Let it have so many trials in all; one that has ended by itself goes on."""
+        return self._see(self._connection.call("PATCH", address("sweeps", self.id), json={"trials": trials}))
+
+    def _do(self, verb: str) -> Self:
+        return self._see(self._connection.call("POST", address("sweeps", self.id, verb)))
+
+    def _see(self, document: Mapping[str, Any]) -> Self:
+        self.record = SweepRecord.read(document)
+        return self
