@@ -30,7 +30,9 @@ def theirs(services: Services, guarded: httpx.Client, claim: Claim) -> dict[str,
     dataset = record(services, two_classes())
     answer = guarded.post("/v1/jobs", json=SPEC, headers=bearer("owner"))
     assert answer.status_code == 202
-    return {"job_id": answer.json()["id"], "dataset": dataset.id, "model_id": succeed(services, claim())}
+    model_id = succeed(services, claim())
+    services.aliases.set("default", "production", model_id)
+    return {"job_id": answer.json()["id"], "dataset": dataset.id, "model_id": model_id, "name": "production"}
 
 
 def calls(client: httpx.Client) -> Iterator[tuple[str, str]]:
@@ -42,6 +44,7 @@ def calls(client: httpx.Client) -> Iterator[tuple[str, str]]:
 
 
 BODIES: dict[str, dict[str, Any]] = {
+    "/aliases/{name}": {"model": "production"},
     "/predict": {"rows": [[0, 0]]},
     "/explain-step": {"row": [0, 0], "target": "small"},
     "/evaluate": {"dataset": "points"},
@@ -55,7 +58,7 @@ def ask(client: httpx.Client, method: str, path: str, ids: dict[str, str], key: 
     if method == "POST" and path == "/v1/datasets":
         headers |= {"Content-Type": "text/csv"}
         return client.post(where, params={"name": "n", "target": "a"}, content=b"a\n1\n2\n", headers=headers)
-    return client.request(method, where, headers=headers, json=body if method == "POST" else None)
+    return client.request(method, where, headers=headers, json=body if method in ("POST", "PUT") else None)
 
 
 @pytest.mark.parametrize("key", [None, "wrong"])
@@ -86,8 +89,8 @@ def test_another_tenants_things_are_not_there(guarded: httpx.Client, theirs: dic
     asked = [(method, path) for method, path in calls(guarded) if "{" in path]
     assert len(asked) >= 15
     for method, path in asked:
-        problem(ask(guarded, method, path, theirs, "stranger"), 404)
-    for path in ("/v1/jobs", "/v1/models", "/v1/datasets"):
+        problem(ask(guarded, method, path, theirs, "stranger"), 422 if method == "PUT" else 404)  # a PUT would make it
+    for path in ("/v1/jobs", "/v1/models", "/v1/models/aliases", "/v1/datasets"):
         assert guarded.get(path, headers=bearer("stranger")).json()["items"] == []
     by_name = guarded.get("/v1/datasets/points", headers=bearer("stranger"))
     problem(by_name, 404)
