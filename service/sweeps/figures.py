@@ -1,4 +1,4 @@
-"""The figures of a sweep as plain data: what each shows, for whoever draws it. Knows no store and no Optuna.
+"""The figures of a sweep as plain data: what each shows, for whoever draws it. Knows no store and no Plotly.
 
 Every figure has `name`, `note` (why it is empty, or null) and its data; all values are JSON, as they were given. Only
 trials that can be compared have a place in one, but for the intermediate values, which all trials have.
@@ -13,8 +13,9 @@ from typing import Any, Final
 from service.errors import FieldError, InvalidRequest
 from service.spec import SweepSpec
 from service.spec.sweep import Categorical, Dimension, Grid, LogInt, LogUniform
+from service.sweeps.importances import importances
 from service.sweeps.ranking import best_trials, compared
-from service.sweeps.results import importances, nothing_compared
+from service.sweeps.results import nothing_compared
 from service.sweeps.space import in_order
 from service.sweeps.trial import Trial
 
@@ -25,7 +26,7 @@ Trials = Sequence[Trial]
 def figure(name: str, spec: SweepSpec, trials: Trials, paths: Sequence[str] = ()) -> Figure:
     """One of FIGURES; `paths`, where it draws any, are those that it is of.
 
-    Raises: InvalidRequest naming `name` or `path`.
+    Raises: InvalidRequest naming `figure` or `path`.
     """
     return {"name": name, **FIGURES[check_figure(name, spec, paths)](spec, trials, paths)}
 
@@ -33,7 +34,7 @@ def figure(name: str, spec: SweepSpec, trials: Trials, paths: Sequence[str] = ()
 def check_figure(name: str, spec: SweepSpec, paths: Sequence[str]) -> str:
     """The name, if there is such a figure and it can be of these paths. Raises: InvalidRequest."""
     if name not in FIGURES:
-        error = FieldError("/name", name[:200], "there is no such figure", list(FIGURES))
+        error = FieldError("/figure", name[:200], "there is no such figure", list(FIGURES))
         raise InvalidRequest(f"there is no figure {name[:200]!r}; allowed are {', '.join(FIGURES)}", errors=[error])
     unknown = next((path for path in paths if path not in spec.space), None)
     if unknown is not None:

@@ -67,18 +67,6 @@ def score(spec: SweepSpec, trial: Trial) -> float | None:
     return trial.values[0] if spec.compared[0].direction == "minimize" else -trial.values[0]
 
 
-def front(spec: SweepSpec, trials: Sequence[Trial]) -> list[Trial]:
-    """Those to which no other is as good in every objective and better in one, of those that keep all constraints."""
-    there = [trial for trial in trials if trial.status is TrialStatus.SUCCEEDED and trial.values and trial.feasible]
-    signs = [1.0 if objective.direction == "minimize" else -1.0 for objective in spec.compared]
-    losses = [[sign * value for sign, value in zip(signs, trial.values or (), strict=True)] for trial in there]
-
-    def beaten(own: Sequence[float]) -> bool:
-        return any(other != own and all(a <= b for a, b in zip(other, own, strict=True)) for other in losses)
-
-    return [trial for trial, own in zip(there, losses, strict=True) if not beaten(own)]
-
-
 def _status(trial: Trial, jobs: Sequence[Job]) -> TrialStatus:
     there = {job.status for job in jobs}
     if trial.pruned_at is not None and there == {JobStatus.CANCELLED}:

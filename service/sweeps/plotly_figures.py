@@ -32,8 +32,8 @@ from service.sweeps.figures import (
     finite,
     why_no_contour,
 )
+from service.sweeps.importances import importances
 from service.sweeps.ranking import compared, from_the_best, is_compared
-from service.sweeps.results import importances
 from service.sweeps.shown import quiet, shown_study
 from service.sweeps.trial import Trial, TrialStatus
 
@@ -47,7 +47,7 @@ def plotly_figure(
 ) -> Figure:
     """One of FIGURES as Plotly's JSON; of several objectives, `metric` is the one that it is of.
 
-    Raises: InvalidRequest naming `name`, `path` or `metric`.
+    Raises: InvalidRequest naming `figure`, `path` or `metric`.
     """
     check_figure(name, spec, paths)
     place = None if metric is None else _place(spec, metric)
