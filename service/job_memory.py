@@ -19,7 +19,8 @@ _CHANCE_BYTES = 4  # of a random number for dropout
 _PLANES = 3  # of a layer's workspace, as wide as the widest layer
 _SAMPLE_NUMBERS, _SAMPLE_BYTES = 4, 33  # of each sample: in the precision; in float64, whole numbers and one truth
 _TRUTH_BYTES = 1  # of each output: whether it should be on
-_SCORE_BYTES, _SORTED_BYTES = 32, 64  # of each output: in float64; of each that is sorted for the AUC
+_SCORE_BYTES = 32  # of each output: in float64
+_SORTED_BYTES, _WEIGHED_BYTES = 16, 64  # of each output that is sorted for the AUC; where rows have weights
 
 
 def runner_bytes(spec: JobSpec, architecture: Architecture, train_rows: int, validation_rows: int) -> int:
@@ -35,12 +36,15 @@ def runner_bytes(spec: JobSpec, architecture: Architecture, train_rows: int, val
     mapped = (train_rows + validation_rows + shard_rows) * row_bytes  # and a shard's rows, copied together
     orders = 2 * 8 * train_rows  # an epoch's, while the next one's is drawn
     networks = (shard_rows + BLOCK_ROWS) * _network_row_bytes(architecture)
-    scored = _scoring_bytes(architecture, train_rows, validation_rows)
-    return mapped + orders + networks + scored + _vectors(spec) * flat_size(architecture) * architecture.dtype.itemsize
+    scored = _scoring_bytes(architecture, train_rows, validation_rows, weighted=weighted)
+    vector = flat_size(architecture) * architecture.dtype.itemsize
+    kept, stepped, checked = (count * vector for count in _vectors(spec))
+    stepping = networks + scored + stepped  # made after the check, but for folds
+    return mapped + orders + kept + (stepping + checked if spec.data.folds else max(stepping, checked))
 
 
-def _vectors(spec: JobSpec) -> int:
-    """How many arrays of the size of all weights there are: held between steps, and in the checkpoints' two copies."""
+def _vectors(spec: JobSpec) -> tuple[int, int, int]:
+    """How many arrays of the size of all weights are kept, are made by steps and checkpoints, and by the check."""
     assert isinstance(spec.shards, int)
     optimizer = build_optimizer(spec.optimizer)
     kept = 1 + optimizer.state_count() + (spec.early_stopping is not None)  # weights, state, the best weights
@@ -51,16 +55,16 @@ def _vectors(spec: JobSpec) -> int:
     double = 2 if spec.network.precision == "float32" else 1
     apart = 2 if spec.mode != "sync" else 0  # the weights that this process's own worker has read, and its gradient
     checked = 3 * double if spec.gradient_check else 0  # in float64
-    beside = scratch + waiting + copied  # made after the check, but for folds
-    return kept + gradient + apart + (beside + checked if spec.data.folds else max(beside, checked))
+    return kept, gradient + apart + scratch + waiting + copied, checked
 
 
-def _scoring_bytes(architecture: Architecture, train_rows: int, validation_rows: int) -> int:
+def _scoring_bytes(architecture: Architecture, train_rows: int, validation_rows: int, *, weighted: bool) -> int:
     """Both parts' outputs as they are gathered, and what scoring the larger part takes beside them."""
     outputs, rows = architecture.outputs, max(train_rows, validation_rows)
     gathered = (train_rows + validation_rows) * outputs * (architecture.dtype.itemsize + _TRUTH_BYTES)
     sorted_at_once = min(rows * outputs, max(rows, SORTED_AT_ONCE))
-    return gathered + rows * outputs * _SCORE_BYTES + sorted_at_once * _SORTED_BYTES
+    sorting = sorted_at_once * (_WEIGHED_BYTES if weighted else _SORTED_BYTES)
+    return gathered + rows * outputs * _SCORE_BYTES + sorting
 
 
 def _network_row_bytes(architecture: Architecture) -> int:

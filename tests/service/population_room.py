@@ -29,6 +29,21 @@ from workers.transport.local import LocalTransport
 Spec = Mapping[str, Any]
 Left = tuple[str, list[dict[str, Any]], dict[str, Any], list[bytes], str | None]
 TIMINGS = ("samples_per_s", "seconds")
+SMALL: dict[str, Any] = {"network": {"hidden": [7, 6], "activation": "tanh"}, "batch_size": 45, "epochs": 3}
+SHARES = {"beta1": (0.9, 0.8, 0.37), "beta2": (0.999, 0.99, 0.77), "epsilon": (1e-8, 1e-3, 0.01)}
+DECAYS = {"weight_decay": (0.01, 0.2, 0.003)}
+OWN: dict[str, dict[str, tuple[Any, ...]]] = {  # of each optimizer's fields, those of three networks
+    "sgd": {"momentum": (0.9, 0.3, 0.6), "nesterov": (True,) * 3, **DECAYS},
+    "adagrad": {"rate_decay": (0.1, 0.07, 0.02), "epsilon": (1e-8, 1e-3, 0.01), **DECAYS},
+    "rmsprop": {"alpha": (0.99, 0.9, 0.6), "centered": (True,) * 3, "momentum": (0.9, 0.3, 0.6), **DECAYS},
+    "adam": {**SHARES, "amsgrad": (True,) * 3, **DECAYS},
+    "adamw": {**SHARES, **DECAYS},
+    "nadam": {**SHARES, "momentum_decay": (4e-3, 0.01, 0.02), **DECAYS},
+    "adadelta": {"rho": (0.9, 0.5, 0.73), **DECAYS},
+    "lion": {"beta1": (0.9, 0.8, 0.37), "beta2": (0.999, 0.99, 0.77), **DECAYS},
+    "rprop": {"eta_minus": (0.5, 0.4, 0.7), "eta_plus": (1.2, 1.3, 1.1), "step_most": (50.0, 0.15, 0.6)},
+}
+RATES = (0.1, 0.03, 0.01)
 
 
 class Stopped(Exception):
@@ -155,3 +170,13 @@ def timeless(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: timeless(each) for name, each in value.items() if name not in TIMINGS}
     return value
+
+
+def with_optimizer(number: int, name: str = "sgd", **fields: tuple[Any, ...]) -> dict[str, Any]:
+    """The optimizer of the network with that number, from 0."""
+    return {"name": name, "learning_rate": RATES[number % 3], **{key: each[number % 3] for key, each in fields.items()}}
+
+
+def three(base: Mapping[str, Any], name: str = "sgd", /, **fields: tuple[Any, ...]) -> list[dict[str, Any]]:
+    """Specs of three networks, which differ in seed, rate and these fields of the optimizer."""
+    return [{**base, "seed": number // 2, "optimizer": with_optimizer(number, name, **fields)} for number in range(3)]

@@ -73,7 +73,9 @@ def observe_layer(layer: LayerBuffers, activation: Activation, *, backward: bool
     if backward:
         np.multiply(layer.delta, layer.delta, out=derivative)
         squares = derivative.sum(axis=(-2, -1)).astype(np.float64)
-    finite: Any = np.isfinite(layer.z).all(axis=(-2, -1)) & np.isfinite(layer.a).all(axis=(-2, -1))
+    finite: Any = np.isfinite(layer.z).all(axis=(-2, -1))
+    if layer.a is not layer.z:
+        finite = finite & np.isfinite(layer.a).all(axis=(-2, -1))
     return LayerSums(
         layer.z.shape[-2],
         squares,
