@@ -38,6 +38,9 @@ class Progress:
             self._read(sweep)
         changed = False
         for trial, statuses in self._sweeps.news(sweep.id):
+            if trial.status.ended:
+                self._sweeps.tell(sweep.id, trial)  # it is known, and no news any more
+                continue
             whole = len(trial.job_ids) == sweep.spec.repeats or sweep.status.terminal
             if all(JobStatus(status).terminal for status in statuses) and whole:
                 changed = self._tell(sweep, trial) or changed
