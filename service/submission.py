@@ -25,6 +25,8 @@ from service.spec import JobSpec
 from service.warm_start import as_start, find_start
 from workers import kernels
 
+Datasets = dict[str, Dataset]  # by id or name
+
 _REMEMBERED = 256  # requests whose resolution is kept
 
 
@@ -88,16 +90,17 @@ class Submission:
         prepared = self.prepare(Submitted(tenant, spec, idempotency_key))
         return prepared if isinstance(prepared, Job) else self._jobs.accept(prepared)[0]
 
-    def prepare(self, one: Submitted) -> Acceptance | Job:
+    def prepare(self, one: Submitted, known: Datasets | None = None) -> Acceptance | Job:
         """Decide all that is decided before a job is accepted; the job itself where its key has made it already.
 
+        `known` are data sets that are there for certain, and takes those that are found.
         Raises: InvalidSpec; UnknownDataset; IdempotencyConflict; StoreUnavailable.
         """
         if one.idempotency is not None:
             made = self._jobs.find_idempotent(one.tenant, one.idempotency)
             if made is not None:  # its data set may be gone by now: the answer stays the same
                 return self._history.get(one.tenant, made)
-        found = self._resolve_to_queue(one)
+        found = self._resolve_to_queue(one, known)
         self._remembered.put(one, found)
         warnings = [*found.warnings, *self._waits_for_slots(one.spec)]
         return _acceptance(one, found, warnings, self._history.done_long_ago(one.tenant, one.spec.after))
@@ -114,8 +117,8 @@ class Submission:
         found = self._remembered.get(one)
         return None if found is None else _acceptance(one, found, found.warnings)
 
-    def _resolve_to_queue(self, one: Submitted) -> _Resolved:
-        dataset, validation, found = self._resolve(one.tenant, one.spec)
+    def _resolve_to_queue(self, one: Submitted, known: Datasets | None) -> _Resolved:
+        dataset, validation, found = self._resolve(one.tenant, one.spec, known)
         work = work_digest(found.spec, dataset, validation)
         return _Resolved(found.spec, dataset, validation, found.warnings, gang_size(found), work, found.parameters)
 
@@ -127,16 +130,22 @@ class Submission:
         found = self._resolve(tenant, spec)[2]
         return replace(found, warnings=[*found.warnings, *self._waits_for_slots(spec)])
 
-    def _resolve(self, tenant: str, spec: JobSpec) -> tuple[Dataset, Dataset | None, Resolution]:
-        dataset, other = self._find(tenant, spec.dataset, "/dataset"), spec.data.validation_dataset
-        validation = None if other is None else self._find(tenant, other, VALIDATION_POINTER)
+    def _resolve(
+        self, tenant: str, spec: JobSpec, known: Datasets | None = None
+    ) -> tuple[Dataset, Dataset | None, Resolution]:
+        known = {} if known is None else known
+        dataset, other = self._find(tenant, spec.dataset, "/dataset", known), spec.data.validation_dataset
+        validation = None if other is None else self._find(tenant, other, VALIDATION_POINTER, known)
         resolution = resolve(spec, dataset, validation, as_start(find_start(self._models, tenant, spec)))
         self._check_size(resolution)
         return dataset, validation, resolution
 
-    def _find(self, tenant: str, id_or_name: str, pointer: str) -> Dataset:
+    def _find(self, tenant: str, id_or_name: str, pointer: str, known: Datasets) -> Dataset:
+        if id_or_name in known:
+            return known[id_or_name]
         try:
-            return Dataset.from_document(self._datasets.find(tenant, id_or_name))
+            found = known[id_or_name] = Dataset.from_document(self._datasets.find(tenant, id_or_name))
+            return found
         except DatasetNotFound:
             raise unknown_dataset(id_or_name, pointer) from None
 

@@ -7,7 +7,10 @@
 
 local sweep = find_sweep(arg.sweep)
 local trial = key('sweep', arg.sweep, 'trial', arg.trial)
-if not sweep or not redis.call('ZSCORE', key('sweep', arg.sweep, 'open'), arg.trial) then return ok(0) end
+if not sweep or not redis.call('ZSCORE', key('sweep', arg.sweep, 'open'), arg.trial) then
+  redis.call('SREM', key('sweep', arg.sweep, 'news'), arg.trial) -- of a job that has been retried since
+  return ok(0)
+end
 for id in string.gmatch(redis.call('HGET', trial, 'jobs'), '%S+') do
   local job = find_job(id)
   if job and not ENDED[job.status] then

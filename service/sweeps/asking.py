@@ -8,12 +8,12 @@ from dataclasses import replace
 from pydantic import ValidationError
 
 from service.acceptance import Acceptance, TrialJob
-from service.errors import DeltaqError, InvalidRequest, InvalidSpec
+from service.errors import DeltaqError, InvalidRequest, InvalidSpec, NoTrial
 from service.fusing import fusion_key
 from service.job_records import Jobs
 from service.jobs import Job
 from service.spec import JobSpec
-from service.submission import Submission, Submitted
+from service.submission import Datasets, Submission, Submitted
 from service.sweeps.records import Sweeps, failed
 from service.sweeps.space import job_spec
 from service.sweeps.study import Asked
@@ -32,6 +32,7 @@ class Asking:
         self._sweeps = sweeps
         self._jobs = jobs
         self._submission = submission
+        self._datasets: tuple[str, Datasets] = "", {}  # of the sweep asked last: while it lives they stay
 
     def make(self, sweep: Sweep, asked: Sequence[tuple[int, Asked]], parallel: int) -> Iterator[Trial]:
         """Make these trials, whose numbers follow those that there are; yields each as it is on record.
@@ -89,7 +90,9 @@ class Asking:
             return InvalidSpec(str(refused))
 
     def _prepare(self, sweep: Sweep, trial: TrialJob, repeat: int, spec: JobSpec) -> Acceptance:
-        prepared = self._submission.prepare(Submitted(sweep.tenant, spec))
+        if self._datasets[0] != sweep.id:
+            self._datasets = sweep.id, {}
+        prepared = self._submission.prepare(Submitted(sweep.tenant, spec), self._datasets[1])
         assert isinstance(prepared, Acceptance)  # there is no key by which it might have been made before
         validation = None if prepared.validation is None else prepared.validation.id
         return replace(
@@ -108,7 +111,10 @@ class Asking:
             refused = next((answer for answer in found if isinstance(answer, DeltaqError)), None)
             if refused is not None:
                 raise refused
-            yield _trial(trial, [answer[0] for answer in found if not isinstance(answer, DeltaqError)])
+            made = [answer for answer in found if not isinstance(answer, DeltaqError)]
+            if not all(created for _, created in made):
+                raise NoTrial(f"trial {trial.number} of {trial.sweep} has been made meanwhile, perhaps another point")
+            yield _trial(trial, [job for job, _ in made])
 
 
 def _trial(made: TrialJob, jobs: Sequence[Job]) -> Trial:

@@ -12,7 +12,7 @@ from service.jobs import JobStatus
 from service.sweeps.outcome import intermediate, outcome, score
 from service.sweeps.pruning import Pruner, Reported
 from service.sweeps.records import Sweeps
-from service.sweeps.study import build_study
+from service.sweeps.study import build_study, end_in, has
 from service.sweeps.sweep import Sweep
 from service.sweeps.trial import Trial
 
@@ -30,7 +30,7 @@ class Progress:
         self._pruner = Pruner(sweep.spec)
         self._reported = Reported()
         self._judged: dict[int, int] = {}  # by trial: the epoch up to which the pruner has looked at it
-        self._study: Study | None = None  # with all these trials, unless one has ended since
+        self._study: Study | None = None  # with all these trials
 
     def look(self, sweep: Sweep) -> bool:
         """Tell what has ended, and judge what has been reported; answers whether the sweep's record has changed."""
@@ -38,6 +38,9 @@ class Progress:
             self._read(sweep)
         changed = False
         for trial, statuses in self._sweeps.news(sweep.id):
+            if trial.status.ended:
+                self._sweeps.tell(sweep.id, trial)  # it is known, and no news any more
+                continue
             whole = len(trial.job_ids) == sweep.spec.repeats or sweep.status.terminal
             if all(JobStatus(status).terminal for status in statuses) and whole:
                 changed = self._tell(sweep, trial) or changed
@@ -50,13 +53,13 @@ class Progress:
         if self._learns or self._prunes:
             (self._ended if trial.status.ended else self._open)[trial.number] = trial
         if trial.status.ended:
-            self._study = None
+            self._study = None  # it never ran
 
     def study(self, sweep: Sweep) -> Study:
         """The study of all trials; of none where nothing is learned from them."""
         if not self._learns:
             return build_study(sweep.spec, ())
-        if self._study is None or len(self._study.trials) != sweep.asked:
+        if self._study is None or not has(self._study, sweep.asked):
             self._read(sweep)
             self._study = build_study(sweep.spec, [*self._ended.values(), *self._open.values()])
         return self._study
@@ -71,14 +74,25 @@ class Progress:
         ]
         for trial in self._sweeps.trials(sweep.id, stale):
             if trial.status.ended:
-                self._end(trial)
+                self._end(sweep, trial)
             else:
                 self._open[trial.number] = trial
+                self._recall(sweep, trial)
 
-    def _end(self, trial: Trial) -> None:
+    def _recall(self, sweep: Sweep, trial: Trial) -> None:
+        """What a trial that runs has reported, as far as it has been judged: others are compared with it."""
+        if self._prunes and trial.job_ids and (judged := self._sweeps.judged(trial.job_ids[0])):
+            self._judged[trial.number] = judged
+            for epoch, value in intermediate(sweep.spec, [self._sweeps.rows(trial.job_ids[0])[:judged]]).items():
+                self._reported.add(trial.number, epoch, value)
+
+    def _end(self, sweep: Sweep, trial: Trial) -> None:
+        if self._study is not None and trial.number in self._open:
+            end_in(self._study, sweep.spec, trial)
+        else:
+            self._study = None
         self._open.pop(trial.number, None)
         self._ended[trial.number] = trial
-        self._study = None
         if self._prunes:
             for epoch, value in trial.intermediate.items():
                 self._reported.add(trial.number, epoch, value)
@@ -88,7 +102,7 @@ class Progress:
         ended = outcome(sweep.spec, trial, jobs, [self._sweeps.rows(job_id) for job_id in trial.job_ids])
         told = self._sweeps.tell(sweep.id, ended, score=score(sweep.spec, ended))
         if told and (self._learns or self._prunes):
-            self._end(replace(ended, attributes=trial.attributes))
+            self._end(sweep, replace(ended, attributes=trial.attributes))
         return told
 
     def _judge(self, sweep: Sweep, trial: Trial) -> None:
@@ -98,9 +112,7 @@ class Progress:
             self._sweeps.judge(sweep.id, trial.number, job_id, trial.pruned_at, stop=True)
             return
         rows = self._sweeps.rows(job_id)
-        seen = self._judged.get(trial.number)
-        if seen is None:
-            seen = self._sweeps.judged(job_id)
+        seen = self._judged.get(trial.number, 0)
         last = most_epochs(self._jobs.get(sweep.tenant, job_id).spec) if rows else 0
         for epoch, value in intermediate(sweep.spec, [rows]).items():
             self._reported.add(trial.number, epoch, value)

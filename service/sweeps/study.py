@@ -104,6 +104,23 @@ def ask_study(spec: SweepSpec, study: Study, number: int) -> Asked:
     return Asked({**params, **enqueued}, attributes, added)
 
 
+def has(study: Study, count: int) -> bool:
+    """Whether the study has exactly so many trials."""
+    return len(study.get_trials(deepcopy=False)) == count
+
+
+def end_in(study: Study, spec: SweepSpec, trial: Trial) -> None:
+    """Let a trial that was asked of this study end there as its record says: as if the study were made anew."""
+    storage = study._storage
+    trial_id = storage.get_trial_id_from_study_id_trial_number(study._study_id, trial.number)
+    ended = frozen(spec, trial, distributions_of(spec))
+    for epoch, value in ended.intermediate_values.items():
+        storage.set_trial_intermediate_value(trial_id, epoch, value)
+    for name, attribute in ended.system_attrs.items():
+        storage.set_trial_system_attr(trial_id, name, attribute)
+    storage.set_trial_state_values(trial_id, ended.state, ended.values if ended.values else None)
+
+
 def _study_in(storage: Any, spec: SweepSpec, trials: Sequence[Trial], name: str = NAME) -> Study:
     with _quiet():
         study = optuna.create_study(

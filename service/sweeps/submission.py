@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
 from service import strict_json
+from service.errors import IllegalTransition
 from service.refusals import fewer_trials
 from service.spec import SweepSpec
 from service.submission import Submission
@@ -47,9 +50,12 @@ class SweepSubmission:
     def extend(self, tenant: str, sweep_id: str, trials: int) -> Sweep:
         """Let a sweep have so many trials in all.
 
-        Raises: SweepNotFound; IllegalTransition; InvalidSpec for more than its grid has, or fewer than there are.
+        Raises: SweepNotFound; IllegalTransition when it is cancelled, or its time is over; InvalidSpec for more than
+        its grid has, or fewer than there are.
         """
         sweep = self._sweeps.get(tenant, sweep_id)
+        if sweep.deadline_ms is not None and sweep.status != "paused" and 1000 * time.time() > sweep.deadline_ms:
+            raise IllegalTransition(f"sweep {sweep_id} has had its time_limit_s: no more trials can be made")
         most = most_trials(sweep.spec)
         if most is not None and trials > most:
             raise fewer_trials(str(trials), str(sweep.asked), str(most))

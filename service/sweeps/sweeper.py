@@ -24,6 +24,7 @@ from service.sweeps.sweep import Sweep
 log = structlog.get_logger()
 
 FULL_S = 5.0  # how often all sweeps are looked at, whatever has been heard
+FULL_AGAIN_S = 1.0  # how long to wait where the queue takes no more
 SHOWN_S = 2.0  # how often it says that it is at work
 AT_ONCE = 64  # trials that are made for one sweep before the others are looked at
 LEARNING_PARALLEL = 8  # trials at a time where a sampler learns: with more it learns less
@@ -66,19 +67,25 @@ class Sweeper:
         """One that cannot be gone through must not keep the others."""
         try:
             self._look(sweep_id)
-        except NoTrial:
-            self._again.add(sweep_id)  # steered meanwhile, or another sweeper was faster
-        except QueueFull as full:
-            log.info("waiting for room in the queue", sweep=sweep_id, detail=full.detail)
-            self._due[sweep_id] = time.time() + 1.0
-        except SweepNotFound:
-            self._known.pop(sweep_id, None)
-        except Unavailable:
-            raise
-        except Exception:
-            log.exception("a sweep cannot go on", sweep=sweep_id)
-            self._known.pop(sweep_id, None)
-            self._due[sweep_id] = time.time() + FULL_S
+        except Exception as error:
+            self._known.pop(sweep_id, None)  # what has happened is on record: it is read again
+            self._after(sweep_id, error)
+
+    def _after(self, sweep_id: str, error: Exception) -> None:
+        match error:
+            case NoTrial():
+                self._again.add(sweep_id)  # steered meanwhile, or another sweeper was faster
+            case QueueFull():
+                log.info("waiting for room in the queue", sweep=sweep_id, detail=error.detail)
+                self._due[sweep_id] = time.time() + FULL_AGAIN_S
+            case SweepNotFound():
+                pass
+            case Unavailable():
+                self._looked = 0.0
+                raise error
+            case _:
+                log.error("a sweep cannot go on", sweep=sweep_id, exc_info=error)
+                self._due[sweep_id] = time.time() + FULL_S
 
     def _look(self, sweep_id: str) -> None:
         sweep = self._sweeps.get(None, sweep_id)

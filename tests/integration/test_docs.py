@@ -51,6 +51,7 @@ def typed(line: list[str], text: str, folder: Path, live: LiveService) -> str:
             ["flowers.npz", "flowers.safetensors", "flowers.onnx", "card.json", "evaluation.json", "step.json"],
         ),
         ("docs/lifecycle.md", ["succeeded"], ["events.txt"]),
+        ("docs/sweeps.md", ['"status":"succeeded"', '"trials":10'], ["sweep-events.txt"]),
     ],
 )
 def test_the_shell_that_a_page_shows_runs(
@@ -73,6 +74,11 @@ def test_the_python_of_the_readme_runs(live: LiveService, tmp_path: Path) -> Non
 def test_the_python_of_the_models_page_runs(live: LiveService, tmp_path: Path) -> None:
     typed([sys.executable, "-W", "error", "-"], python_of_models(torch=False), tmp_path, live)
     assert {path.name for path in tmp_path.iterdir()} == {"iris.npz", "iris.onnx", "diabetes.npz"}
+
+
+def test_the_python_of_the_sweeps_page_runs(live: LiveService, tmp_path: Path) -> None:
+    out = typed([sys.executable, "-W", "error", "-"], blocks("docs/sweeps.md", "python"), tmp_path, live)
+    assert out.startswith("succeeded 10 trials\n")
 
 
 def test_the_python_of_the_glass_box_runs(live: LiveService, tmp_path: Path) -> None:

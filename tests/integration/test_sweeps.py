@@ -191,6 +191,7 @@ def test_a_time_limit_ends_a_sweep(live: LiveService) -> None:
     found = finish(live, sweep)
     assert found["progress"]["trials"] is None
     assert found["progress"]["asked"] == found["progress"]["succeeded"] + found["progress"]["cancelled"] > 2
+    assert live.call("PATCH", f"/v1/sweeps/{sweep}", json={"trials": 1000}).status_code == 409
 
 
 def test_a_sweep_of_failures_fails(live: LiveService) -> None:

@@ -96,7 +96,7 @@ def test_a_second_one_on_the_same_data_is_refused_by_the_first_ones_number(up: U
     assert up.file.exists()
 
 
-@pytest.mark.parametrize("part", ["valkey-server", "service scheduler", "-m api"])
+@pytest.mark.parametrize("part", ["valkey-server", "service scheduler", "service sweeper", "-m api"])
 def test_a_part_that_is_killed_comes_back_by_itself(up: Up, part: str) -> None:
     killed = up.family.pid_of(part)
     os.kill(killed, signal.SIGKILL)

@@ -8,7 +8,15 @@ from typing import Any
 import pytest
 
 from service.acceptance import Acceptance, TrialJob
-from service.errors import IdempotencyConflict, IllegalTransition, InUse, InvalidSpec, NoTrial, SweepNotFound
+from service.errors import (
+    IdempotencyConflict,
+    IllegalTransition,
+    InUse,
+    InvalidRequest,
+    InvalidSpec,
+    NoTrial,
+    SweepNotFound,
+)
 from service.jobs import Job, JobStatus
 from service.spec import JobSpec, SweepSpec
 from service.sweeps.records import Sweeps
@@ -267,6 +275,11 @@ def test_a_stopped_trials_job_ends_as_cancelled_by_the_pruner(rooms: Rooms) -> N
     search.tell(0, TrialStatus.PRUNED)
     retried = search.rooms.jobs.retry("ada", lease.job_id)
     assert (retried.status, retried.result, retried.prunes) == (JobStatus.QUEUED, None, False)
+    search.finish_job()
+    assert [trial.number for trial, _ in search.sweeps.news(search.id)] == [0]
+    assert not search.tell(0)
+    assert search.sweeps.news(search.id) == []
+    assert search.trials()[0].status is TrialStatus.PRUNED
 
 
 def test_events_of_a_sweep_are_its_own_and_its_jobs(search: Search) -> None:
@@ -293,3 +306,28 @@ def test_trials_are_listed_in_pages_in_their_order(search: Search) -> None:
         if cursor is None:
             break
     assert seen == [0, 1, 2, 3, 4]
+
+
+def test_a_sweeps_jobs_are_listed_in_pages_each_once_whatever_else_there_is(rooms: Rooms) -> None:
+    search = Search(rooms, trials=25)
+    for number in range(25):
+        search.make(number, parallel=25)
+        rooms.accept()
+    for _ in range(10):
+        search.finish_job()
+    for status in (None, JobStatus.QUEUED, JobStatus.SUCCEEDED):
+        expected = [job.id for job in rooms.jobs.list("ada", limit=500).items if job.sweep == search.id]
+        expected = [job_id for job_id in expected if status in (None, rooms.jobs.get("ada", job_id).status)]
+        seen: list[str] = []
+        cursor = None
+        while True:
+            page = rooms.jobs.list("ada", sweep=search.id, status=status, cursor=cursor, limit=7)
+            seen += [job.id for job in page.items]
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        assert seen == expected
+    other = Search(rooms).id
+    first = rooms.jobs.list("ada", sweep=search.id, limit=7).next_cursor
+    with pytest.raises(InvalidRequest, match="cursor"):
+        rooms.jobs.list("ada", sweep=other, cursor=first)

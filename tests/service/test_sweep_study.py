@@ -15,7 +15,7 @@ from service import strict_json
 from service.spec import SweepSpec
 from service.sweeps.grid import grid_points
 from service.sweeps.space import contains, job_document, job_spec
-from service.sweeps.study import ask, build_study, export_journal
+from service.sweeps.study import ask, ask_study, build_study, end_in, export_journal
 from service.sweeps.trial import Trial, TrialStatus
 
 SPACE: dict[str, Any] = {
@@ -75,6 +75,26 @@ def test_a_search_goes_on_from_its_records_as_if_undisturbed(sampler: str) -> No
         assert ("optimizer.momentum" in point) is (point["optimizer.name"] == "sgd")
         assert all(contains(spec.space[path], value) for path, value in point.items())
         job_spec(spec, point)
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "cma_es", "nsga2"])
+def test_a_study_that_is_kept_gives_the_points_of_one_made_anew(sampler: str) -> None:
+    limits = [{"metric": "parameter_count", "max": 20}]
+    spec = sweep(sampler={"name": "nsga2", "population_size": 4} if sampler == "nsga2" else sampler, constraints=limits)
+    kept = build_study(spec, ())
+    trials: list[Trial] = []
+    for number in range(25):
+        point = ask_study(spec, kept, number)
+        anew = ask(spec, trials, number)
+        assert point.params == anew.params
+        assert set(point.attributes) == set(anew.attributes)
+        trial = Trial(number, TrialStatus.RUNNING, point.params, attributes=point.attributes)
+        trial = replace(trial, study_attributes=point.study_attributes, constraints=(float(number % 3 - 1),))
+        ended = told(trial, loss(point.params))
+        if number % 5 == 4:
+            ended = replace(ended, status=TrialStatus.PRUNED, values=None, intermediate={1: 2.0, 2: 3.0}, pruned_at=2)
+        end_in(kept, spec, ended)
+        trials.append(ended)
 
 
 def test_samplers_that_learn_find_more_than_chance() -> None:
