@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from service import strict_json
+from service.fusing import Fusion
 from service.gang_size import GangSize
 from service.ids import new_id
 from service.job_fields import job_from_fields, standing
@@ -69,8 +70,8 @@ class Acceptance:
     It gets workers by its `size`, and as many as its spec allows where none is given. `validation` is the data set of
     its own that it validates on; `done` has those of `spec.after` that have succeeded and are archived. `work` is the
     digest of what it does. With the digest of a `fingerprint`, a job of the same work and kernels that has succeeded
-    answers for it: it is created `succeeded`, with that one's result and model. Jobs of the
-    same `fuse` can be trained as one population.
+    answers for it: it is created `succeeded`, with that one's result and model. `fusion` says with which jobs it may be
+    trained as one.
     """
 
     tenant: str
@@ -83,7 +84,7 @@ class Acceptance:
     done: Sequence[str] = ()
     work: str | None = None
     fingerprint: str | None = None
-    fuse: str | None = None
+    fusion: Fusion | None = None
     trial: TrialJob | None = None
     parameters: int | None = None  # of its network
     quiet: bool = False  # the leader is woken later, for several at once
@@ -112,7 +113,8 @@ class Acceptance:
             "done": " ".join(self.done) or None,
             "work": self.work,
             "fingerprint": self.fingerprint,
-            "fuse": self.fuse,
+            "fuse": self.fusion and self.fusion.key,
+            "members": self.fusion and self.fusion.members,
             "quiet": 1 if self.quiet else None,
             "due_ms": self.due_ms,
             "width": size.least,

@@ -5,9 +5,10 @@ That is said by a digest of all that must be equal, known when a job is accepted
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from service import strict_json
+from service.resolution import Resolution
 from service.resolution.network import resolve_layer
 from service.spec import JobSpec, NetworkSpec, OptimizerSpec
 from workers.mlp.architecture import Architecture
@@ -39,6 +40,23 @@ def fusion_key(spec: JobSpec, dataset: str, validation: str | None = None) -> st
     shared = spec.model_dump(mode="json", exclude=set(_OWN))
     shared["data"].pop("validation_dataset")
     return strict_json.sha256([shared, _of_network(spec.network), _of_optimizer(spec.optimizer), dataset, validation])
+
+
+class Fusion(NamedTuple):
+    """With which jobs a job can be trained as one, those of the same key, and with how many: it is one of `members`."""
+
+    key: str
+    members: int
+
+
+def fusion_of(resolution: Resolution, dataset: str, validation: str | None = None) -> Fusion | None:
+    """That of a job; None where it is trained alone, or gains nothing. Arguments as those of `fusion_key`."""
+    shards = resolution.spec.shards
+    assert isinstance(shards, int)  # it is resolved
+    batch_rows = min(resolution.batch_size, resolution.train_rows)
+    members = members_that_pay(resolution.architecture, -(-batch_rows // shards))
+    key = fusion_key(resolution.spec, dataset, validation) if members > 1 else None
+    return None if key is None else Fusion(key, members)
 
 
 def members_that_pay(architecture: Architecture, shard_rows: int) -> int:

@@ -12,6 +12,7 @@ from service.acceptance import Acceptance, Idempotency
 from service.dataset_records import DatasetRecords
 from service.datasets import Dataset
 from service.errors import DatasetNotFound, FieldError, InvalidSpec
+from service.fusing import Fusion, fusion_of
 from service.gang_size import GangSize, gang_size
 from service.history import History
 from service.job_records import Jobs
@@ -60,6 +61,7 @@ class _Resolved:
     size: GangSize
     work: str
     parameters: int
+    fusion: Fusion | None
 
 
 class Submission:
@@ -90,10 +92,11 @@ class Submission:
         prepared = self.prepare(Submitted(tenant, spec, idempotency_key))
         return prepared if isinstance(prepared, Job) else self._jobs.accept(prepared)[0]
 
-    def prepare(self, one: Submitted, known: Datasets | None = None) -> Acceptance | Job:
+    def prepare(self, one: Submitted, known: Datasets | None = None, *, fusable: bool = False) -> Acceptance | Job:
         """Decide all that is decided before a job is accepted; the job itself where its key has made it already.
 
-        `known` are data sets that are there for certain, and takes those that are found.
+        `known` are data sets that are there for certain, and takes those that are found. A `fusable` job may be trained
+        as one with others.
         Raises: InvalidSpec; UnknownDataset; IdempotencyConflict; StoreUnavailable.
         """
         if one.idempotency is not None:
@@ -103,7 +106,9 @@ class Submission:
         found = self._resolve_to_queue(one, known)
         self._remembered.put(one, found)
         warnings = [*found.warnings, *self._waits_for_slots(one.spec)]
-        return _acceptance(one, found, warnings, self._history.done_long_ago(one.tenant, one.spec.after))
+        done = self._history.done_long_ago(one.tenant, one.spec.after)
+        prepared = _acceptance(one, found, warnings, done)
+        return replace(prepared, fusion=found.fusion) if fusable else prepared
 
     def at_hand(self, one: Submitted) -> Acceptance | None:
         """What `prepare` returned for the same request, where it may be taken for true: it asks nobody.
@@ -120,7 +125,9 @@ class Submission:
     def _resolve_to_queue(self, one: Submitted, known: Datasets | None) -> _Resolved:
         dataset, validation, found = self._resolve(one.tenant, one.spec, known)
         work = work_digest(found.spec, dataset, validation)
-        return _Resolved(found.spec, dataset, validation, found.warnings, gang_size(found), work, found.parameters)
+        fusion = fusion_of(found, dataset.id, None if validation is None else validation.id)
+        size = gang_size(found)
+        return _Resolved(found.spec, dataset, validation, found.warnings, size, work, found.parameters, fusion)
 
     def resolve(self, tenant: str, spec: JobSpec) -> Resolution:
         """Say what a job of this spec would be, every auto resolved; nothing is queued.

@@ -8,7 +8,7 @@
 -- work (digest of all that changes its bits), or none; fingerprint (digest of this process's kernels; with it, what
 -- has succeeded with the same work answers for the job: it is created succeeded, with that one's model)
 -- quiet (1: the leader is not woken yet, or none)
--- fuse (digest of what jobs must have in common to be trained as one), or none
+-- fuse (digest of what jobs must have in common to be trained as one), members (how many of them at most), or none
 -- max_queued, max_queued_tenant: jobs, of all tenants and of this one, or none
 -- sweep, trial, repetition, parallel, params, attributes, study_attributes (JSON), parameters, prunes (1 or none): a job
 -- of a sweep's trial, which is recorded in the same step; the job that was made for it already answers a repeat
@@ -85,7 +85,7 @@ redis.call('HSET', job.key, 'id', arg.job, 'tenant', arg.tenant, 'status', 'queu
            'attempt', 0, 'spec', arg.spec, 'dataset', arg.dataset, 'dataset_sha256', arg.sha256,
            'priority', arg.priority, 'width', arg.width, 'max_slots', arg.max_slots, 'retries', arg.retries,
            'compute_s', arg.compute_s, 'size_bytes', arg.size_bytes, 'tags', arg.tags, 'warnings', arg.warnings, 'created_at', arg.at)
-if arg.fuse then redis.call('HSET', job.key, 'fuse', arg.fuse) end
+if arg.fuse then redis.call('HSET', job.key, 'fuse', arg.fuse, 'members', arg.members) end
 if arg.work then redis.call('HSET', job.key, 'work', arg.work) end
 await_parents(job, waits_for)
 if arg.due_ms then redis.call('HSET', job.key, 'due_ms', arg.due_ms) end

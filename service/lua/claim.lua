@@ -43,8 +43,9 @@ if not may(job.status, 'running') then return refuse('illegal', job.id, 'claim',
 -- Free slots are shared among those that can be trained as one: each takes its part of them.
 local ids = {job.id}
 if job.fuse ~= '' then
-  local count = math.ceil(redis.call('ZCARD', fusable(job)) / tonumber(arg.free))
-  for _, id in ipairs(redis.call('ZRANGE', fusable(job), 0, math.min(count, tonumber(arg.population)) - 1)) do
+  local most = math.min(tonumber(arg.population), tonumber(redis.call('HGET', job.key, 'members')))
+  local count = math.min(most, math.ceil(redis.call('ZCARD', fusable(job)) / tonumber(arg.free)))
+  for _, id in ipairs(redis.call('ZRANGE', fusable(job), 0, count - 1)) do
     if id ~= job.id and #ids < count then ids[#ids + 1] = id end
   end
 end

@@ -9,7 +9,6 @@ from pydantic import ValidationError
 
 from service.acceptance import Acceptance, TrialJob
 from service.errors import DeltaqError, InvalidRequest, InvalidSpec, NoTrial
-from service.fusing import fusion_key
 from service.job_records import Jobs
 from service.jobs import Job
 from service.spec import JobSpec
@@ -92,15 +91,9 @@ class Asking:
     def _prepare(self, sweep: Sweep, trial: TrialJob, repeat: int, spec: JobSpec) -> Acceptance:
         if self._datasets[0] != sweep.id:
             self._datasets = sweep.id, {}
-        prepared = self._submission.prepare(Submitted(sweep.tenant, spec), self._datasets[1])
+        prepared = self._submission.prepare(Submitted(sweep.tenant, spec), self._datasets[1], fusable=True)
         assert isinstance(prepared, Acceptance)  # there is no key by which it might have been made before
-        validation = None if prepared.validation is None else prepared.validation.id
-        return replace(
-            prepared,
-            trial=replace(trial, repeat=repeat, parameters=prepared.parameters),
-            fuse=fusion_key(prepared.spec, prepared.dataset.id, validation),
-            quiet=True,
-        )
+        return replace(prepared, trial=replace(trial, repeat=repeat, parameters=prepared.parameters), quiet=True)
 
     def _accept(self, waiting: Sequence[tuple[TrialJob, Sequence[Acceptance]]]) -> Iterator[Trial]:
         if not waiting:

@@ -12,6 +12,7 @@ from service.acceptance import Acceptance
 from service.dataset_records import DatasetRecords
 from service.errors import Diverged
 from service.events import Events
+from service.fusing import Fusion
 from service.ids import new_id
 from service.job_records import Jobs
 from service.jobs import Job, JobStatus, Lease
@@ -47,10 +48,11 @@ class Rooms:
     def accept(self, tenant: str | None = None, **spec: Any) -> Job:
         return self.accept_fusable(None, tenant, **spec)
 
-    def accept_fusable(self, fuse: str | None, tenant: str | None = None, **spec: Any) -> Job:
-        """A job that can be trained as one with those of the same `fuse`."""
+    def accept_fusable(self, kind: str | None, tenant: str | None = None, members: int = 32, **spec: Any) -> Job:
+        """A job that can be trained as one with others of its kind."""
+        fusion = None if kind is None else Fusion(kind, members)
         made = JobSpec.model_validate({"dataset": self.dataset.id, **spec})
-        return self.jobs.accept(Acceptance(tenant or self.tenant, made, self.dataset, fuse=fuse))[0]
+        return self.jobs.accept(Acceptance(tenant or self.tenant, made, self.dataset, fusion=fusion))[0]
 
     def try_claim(self, free_slots: int = 8) -> ClaimedJob | None:
         return self.queue.claim(1, free_slots, secrets.token_hex(8))

@@ -61,6 +61,12 @@ def test_a_population_has_its_limit(rooms: Rooms) -> None:
     assert [len(claim(rooms, population=3)) for _ in range(3)] == [3, 3, 1]
 
 
+def test_a_population_is_no_larger_than_pays(rooms: Rooms) -> None:
+    for _ in range(5):
+        rooms.accept_fusable("a", members=2)
+    assert [len(claim(rooms)) for _ in range(3)] == [2, 2, 1]
+
+
 def test_tenants_widths_and_steps_are_never_mixed(rooms: Rooms) -> None:
     rooms.dataset = rooms.add_dataset("everybody's", tenant=None)
     rooms.accept_fusable("a"), rooms.accept_fusable("a", "bob"), rooms.accept_fusable("a", workers={"min": 2}, shards=2)
