@@ -15,7 +15,8 @@ from service.metrics import is_error
 from service.resolution import Resolution
 from service.resolution.stopping import watchable
 from service.spec import SweepSpec
-from service.spec.sweep import Categorical, Dimension, Grid, GridSampler, Int
+from service.spec.search import GridSampler
+from service.spec.sweep import Categorical, Dimension, Grid, Int
 from service.strict_json import in_words, quoted
 from service.sweeps.grid import MOST_POINTS, count_bound, grid_points
 from service.sweeps.space import bounds_of, contains, in_order, is_active, values_of

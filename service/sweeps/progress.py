@@ -21,6 +21,7 @@ class Progress:
     """The trials of a sweep, as far as its sampler and its pruner need them."""
 
     def __init__(self, sweeps: Sweeps, jobs: Jobs, sweep: Sweep) -> None:
+        self.followed: JobStatus | None = None  # the state in which its jobs have been brought last
         self._sweeps = sweeps
         self._jobs = jobs
         self._learns = sweep.spec.learns

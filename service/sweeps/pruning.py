@@ -15,8 +15,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from service.spec import SweepSpec
-from service.spec import sweep as chosen
+from service.spec import SweepSpec, search
 from service.spec.sweep import Int, LogInt
 from service.sweeps.space import values_of
 
@@ -54,15 +53,15 @@ class Pruner:
         """
         options = self._options
         match options:
-            case chosen.MedianPruner():
+            case search.MedianPruner():
                 return self._by_share(50.0, options.startup_trials, options.warmup_epochs, number, epoch, reported)
-            case chosen.PercentilePruner():
+            case search.PercentilePruner():
                 share, startup, warmup = options.percentile, options.startup_trials, options.warmup_epochs
                 return self._by_share(share, startup, warmup, number, epoch, reported)
-            case chosen.ASHAPruner():
+            case search.ASHAPruner():
                 rungs = (options.min_epochs, options.reduction_factor)
                 return self._by_halving(*rungs, number, epoch, reported.by_epoch[epoch])
-            case chosen.HyperbandPruner():
+            case search.HyperbandPruner():
                 return self._by_bracket(options, number, epoch, reported.by_epoch[epoch])
             case _:
                 return False
@@ -90,7 +89,7 @@ class Pruner:
         return own > losses[max(len(losses) // factor, 1) - 1]
 
     def _by_bracket(
-        self, options: chosen.HyperbandPruner, number: int, epoch: int, there: Mapping[int, float | None]
+        self, options: search.HyperbandPruner, number: int, epoch: int, there: Mapping[int, float | None]
     ) -> bool:
         first, factor = options.min_epochs, options.reduction_factor
         own = self._bracket(number, first, factor)

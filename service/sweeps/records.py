@@ -112,17 +112,28 @@ class Sweeps:
         Its state changes in one step, by which no more trials are made; its jobs follow at once.
         Raises: SweepNotFound; IllegalTransition naming the state.
         """
+        return self._steer(tenant, sweep_id, verb)
+
+    def follow(self, sweep: Sweep) -> None:
+        """Have the jobs of a paused or cancelled sweep be so too, if it still is: who steered it may have died."""
+        verb: Verb = "pause" if sweep.status == "paused" else "cancel"
+        self._steer(None, sweep.id, verb, follow=1)
+
+    def _steer(self, tenant: str | None, sweep_id: str, verb: Verb, **follow: int) -> Sweep:
+        cursor = "0"
         while True:
-            left, fields = self._run(
+            cursor, fields = self._run(
                 "steer_sweep",
                 tenant,
                 sweep_id,
                 verb=verb,
+                cursor=cursor,
                 count=STEERED_AT_ONCE,
                 at=now(),
                 transitions=TRANSITIONS_LINE,
+                **follow,
             )
-            if left == 0:
+            if cursor == "0":
                 return sweep_from_fields(fields)
 
     def extend(self, tenant: str, sweep_id: str, trials: int) -> Sweep:

@@ -14,8 +14,7 @@ from optuna.trial import FrozenTrial
 
 from service import strict_json
 from service.errors import Misconfigured
-from service.spec import SweepSpec
-from service.spec import sweep as chosen
+from service.spec import SweepSpec, search, sweep
 from service.spec.sweep import Dimension
 from service.sweeps.space import values_of
 
@@ -24,27 +23,27 @@ Distributions = Mapping[str, BaseDistribution]
 
 def distribution_of(dimension: Dimension) -> BaseDistribution:
     """What Optuna draws from."""
-    if isinstance(dimension, chosen.Uniform):
+    if isinstance(dimension, sweep.Uniform):
         return FloatDistribution(*dimension.uniform)
-    if isinstance(dimension, chosen.LogUniform):
+    if isinstance(dimension, sweep.LogUniform):
         return FloatDistribution(*dimension.log_uniform, log=True)
-    if isinstance(dimension, chosen.Int):
+    if isinstance(dimension, sweep.Int):
         return IntDistribution(*dimension.int, step=dimension.step)
-    if isinstance(dimension, chosen.LogInt):
+    if isinstance(dimension, sweep.LogInt):
         return IntDistribution(*dimension.log_int, log=True)
     return CategoricalDistribution([inner(dimension, choice) for choice in values_of(dimension) or ()])
 
 
 def inner(dimension: Dimension, value: Any) -> Any:
     """A value as Optuna has it: where some choice is a list or an object, each is its JSON text."""
-    if isinstance(dimension, chosen.Categorical | chosen.Grid):
+    if isinstance(dimension, sweep.Categorical | sweep.Grid):
         return strict_json.encode(value) if _as_text(dimension) else value
     return value
 
 
 def outer(dimension: Dimension, value: Any) -> Any:
     """The value as it was given."""
-    if not isinstance(dimension, chosen.Categorical | chosen.Grid):
+    if not isinstance(dimension, sweep.Categorical | sweep.Grid):
         return value
     choices = values_of(dimension) or ()
     return next(
@@ -52,7 +51,7 @@ def outer(dimension: Dimension, value: Any) -> Any:
     )
 
 
-def _as_text(dimension: chosen.Categorical | chosen.Grid) -> bool:
+def _as_text(dimension: sweep.Categorical | sweep.Grid) -> bool:
     choices = values_of(dimension) or ()
     plain = [choice for choice in choices if not isinstance(choice, list | dict)]
     return len(plain) < len(choices) or len(set(plain)) < len(choices)  # to Python 1 is true
@@ -71,7 +70,7 @@ def sampler_for(spec: SweepSpec, number: int, distributions: Distributions) -> B
     options, seed = spec.sampling, seed_of(spec, number)
     conditional = any(dimension.when for dimension in spec.space.values())
     match options:
-        case chosen.TPESampler():
+        case search.TPESampler():
             return TPESampler(
                 seed=seed,
                 multivariate=True,
@@ -80,20 +79,20 @@ def sampler_for(spec: SweepSpec, number: int, distributions: Distributions) -> B
                 n_startup_trials=options.startup_trials,
                 n_ei_candidates=options.candidates,
             )
-        case chosen.CMAESSampler():
+        case search.CMAESSampler():
             return CmaEsSampler(
                 seed=seed,
                 n_startup_trials=options.startup_trials,
                 popsize=options.population_size,
                 warn_independent_sampling=False,
             )
-        case chosen.GPSampler():
+        case search.GPSampler():
             if find_spec("torch") is None:
                 raise Misconfigured("the sampler gp needs PyTorch, which is not installed here")
             return GPSampler(seed=seed, n_startup_trials=options.startup_trials, warn_independent_sampling=False)
-        case chosen.QMCSampler():
+        case search.QMCSampler():
             return _Sequence(options, spec.seed, number - len(spec.points), distributions)
-        case chosen.NSGA2Sampler():
+        case search.NSGA2Sampler():
             return NSGAIISampler(seed=seed, population_size=options.population_size, crossover_prob=options.crossover)
         case _:
             return RandomSampler(seed=seed)
@@ -105,7 +104,7 @@ class _Sequence(QMCSampler):
     Optuna's own counts on the study and draws the first point by chance.
     """
 
-    def __init__(self, options: chosen.QMCSampler, seed: int, place: int, distributions: Distributions) -> None:
+    def __init__(self, options: search.QMCSampler, seed: int, place: int, distributions: Distributions) -> None:
         super().__init__(
             qmc_type=options.sequence, scramble=options.scramble, seed=seed % 2**32, warn_independent_sampling=False
         )

@@ -93,6 +93,7 @@ class Sweeper:
         if known is None:
             known = self._known[sweep_id] = Progress(self._sweeps, self._jobs, sweep)
             self._resume(sweep)
+        self._follow(sweep, known)
         if known.look(sweep):
             sweep = self._sweeps.get(None, sweep_id)
         if sweep.status.terminal:
@@ -108,13 +109,17 @@ class Sweeper:
             self._end(sweep)
 
     def _resume(self, sweep: Sweep) -> None:
-        """Finish what somebody has left half done."""
-        if sweep.status == "cancelled" and sweep.open:
-            self._sweeps.steer(None, sweep.id, "cancel")
+        """Make the jobs of trials that have some and not all: who made them has died in between."""
         if sweep.spec.repeats > 1 and not sweep.status.terminal:
             for trial in self._sweeps.trials(sweep.id, self._sweeps.open_numbers(sweep.id)):
                 if len(trial.job_ids) < sweep.spec.repeats:
                     self._asking.complete(sweep, trial, self._parallel(sweep.spec))
+
+    def _follow(self, sweep: Sweep, known: Progress) -> None:
+        """Once each time that it is paused or cancelled: have its jobs be so, too."""
+        if sweep.status in ("paused", "cancelled") and known.followed != sweep.status and sweep.open:
+            self._sweeps.follow(sweep)
+        known.followed = sweep.status
 
     def _is_over(self, sweep: Sweep) -> bool:
         """Whether its time is over; then what has not started is cancelled."""

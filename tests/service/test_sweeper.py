@@ -178,7 +178,7 @@ def test_jobs_left_by_half_a_cancel_are_cancelled_by_the_sweeper(bench: Bench) -
     sweep = bench.start()
     bench.sweeper().tick()
     bench.store.run(
-        "steer_sweep", sweep=sweep, verb="cancel", count=0, at="2026-11-29T00:00:00Z", transitions=" queued>cancelled "
+        "steer_sweep", sweep=sweep, verb="cancel", cursor=0, count=1, at="2026-11-29T00:00:00Z", transitions=" "
     )
     assert bench.rooms.queue.depth() == 2
     sweeper = bench.sweeper()
