@@ -204,6 +204,22 @@ class Model(Answer):
     created_at: Time
 
 
+class PromoteRequest(BaseModel):
+    """Which model an alias is to name."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    model: Name = Field(description="The id of a model, or another alias of it")
+
+
+class Alias(Answer):
+    """A name that stands for a model wherever one is asked for."""
+
+    name: str
+    model_id: str
+    promoted_at: Time = Field(description="When it came to this model")
+
+
 class Card(Answer):
     """A model's card."""
 

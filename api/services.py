@@ -20,7 +20,7 @@ from service.events import Events
 from service.history import History
 from service.job_records import Jobs, Limits
 from service.model_evaluation import ModelEvaluations
-from service.model_records import ModelRecords
+from service.model_records import ModelAliases, ModelRecords
 from service.models import ModelStore
 from service.queue import Queue
 from service.settings import Settings
@@ -46,6 +46,7 @@ class Services:
     datasets: DatasetRecords
     artifacts: Artifacts
     models: ModelStore
+    aliases: ModelAliases
     evaluations: ModelEvaluations
     submission: Submission
     sweeps: Sweeps
@@ -78,6 +79,7 @@ class Services:
             datasets=datasets,
             artifacts=artifacts,
             models=models,
+            aliases=ModelAliases(store),
             evaluations=ModelEvaluations(models, datasets, artifacts),
             submission=submission,
             sweeps=sweeps,

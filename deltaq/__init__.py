@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from deltaq.errors import DataWarning, DeltaqClientError
     from deltaq.job import Job
     from deltaq.model import Model
-    from deltaq.records import Dataset, Epoch, Evaluation, JobStatus, Prediction, Progress
+    from deltaq.records import Alias, Dataset, Epoch, Evaluation, JobStatus, Prediction, Progress
     from deltaq.sweep import Sweep
     from deltaq.sweep_records import Trial
 
 __version__ = "0.1.0"
 __all__ = [
+    "Alias",
     "Client",
     "DataWarning",
     "Dataset",
@@ -43,7 +44,7 @@ _HOMES = {
     **dict.fromkeys(("DataWarning", "DeltaqClientError"), "errors"),
     "Job": "job",
     "Model": "model",
-    **dict.fromkeys(("Dataset", "Epoch", "Evaluation", "JobStatus", "Prediction", "Progress"), "records"),
+    **dict.fromkeys(("Alias", "Dataset", "Epoch", "Evaluation", "JobStatus", "Prediction", "Progress"), "records"),
     "Sweep": "sweep",
     "Trial": "sweep_records",
 }

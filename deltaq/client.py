@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 from uuid import uuid4
 
+from deltaq.aliases import Aliases
 from deltaq.connection import Connection, Notify
 from deltaq.datasets import Datasets
 from deltaq.errors import InvalidInput, warn_of
@@ -43,6 +44,7 @@ class Client:
             notify=notify,
         )
         self.datasets = Datasets(self._connection)
+        self.aliases = Aliases(self._connection)
 
     def __enter__(self) -> Self:
         return self
@@ -148,9 +150,9 @@ class Client:
             Sweep(self._connection, document) for document in items(self._connection, address("sweeps"), limit=limit)
         )
 
-    def model(self, model_id: str) -> Model:
-        """One model."""
-        return Model(self._connection, self._connection.call("GET", address("models", model_id)))
+    def model(self, id_or_alias: str) -> Model:
+        """One model; by an alias, the one that has it now: the handle stays with that model when the alias moves."""
+        return Model(self._connection, self._connection.call("GET", address("models", id_or_alias)))
 
     def models(self, *, limit: int | None = None) -> Iterator[Model]:
         """The newest models, at most `limit` of them; None: all."""

@@ -9,10 +9,11 @@ from typing import IO, Any, Literal
 
 import httpx
 
+from deltaq.aliases import Aliases
 from deltaq.connection import Connection
 from deltaq.errors import InvalidInput, warn_of
 from deltaq.listing import address
-from deltaq.records import Dataset, Evaluation, ModelRecord, Prediction, label_text
+from deltaq.records import Alias, Dataset, Evaluation, ModelRecord, Prediction, label_text
 from deltaq.rows import body, pages
 
 Format = Literal["npz", "safetensors", "onnx"]
@@ -138,6 +139,16 @@ class Model:
         except httpx.TransportError as error:
             raise self._connection.lost(error) from error
 
+    def promote(self, name: str) -> Alias:
+        """Give the model this alias; one that there is moves from its model to this one, in one step.
+
+        Raises: InvalidRequest where that is no name for a model; Unreachable.
+        """
+        return Aliases(self._connection).set(name, self.id)
+
     def delete(self) -> None:
-        """Delete the model."""
+        """Delete the model.
+
+        Raises: Conflict while it has an alias.
+        """
         self._connection.call("DELETE", address("models", self.id))

@@ -187,6 +187,15 @@ class ModelRecord(Record):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Alias(Record):
+    """A name that stands for a model wherever one is asked for."""
+
+    name: str
+    model_id: str
+    promoted_at: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Evaluation(Record):
     """A model on labelled rows. `loss` is in scaled units, errors among the `metrics` are in the target's own.
 

@@ -2,7 +2,7 @@
 
     DeltaqError
     ├ InvalidRequest   InvalidSpec, UnknownDataset, BadData
-    ├ NotFound         JobNotFound, DatasetNotFound, ModelNotFound, SweepNotFound
+    ├ NotFound         JobNotFound, DatasetNotFound, ModelNotFound, AliasNotFound, SweepNotFound
     ├ Conflict         IllegalTransition, NoTrial, LeaseLost, DuplicateName, IdempotencyConflict, InUse, NewerFormat
     ├ Refused          QueueFull, TooLarge, Unauthorized, Forbidden
     ├ TrainingFailed   Diverged, DataMissing, UnusableData, WrongGradient, TimeLimit, Poisonous, DependencyFailed
@@ -99,6 +99,12 @@ class SweepNotFound(NotFound):
     """No such sweep."""
 
     title = "No such sweep"
+
+
+class AliasNotFound(NotFound):
+    """No model has this alias."""
+
+    title = "No such alias"
 
 
 class Conflict(DeltaqError):

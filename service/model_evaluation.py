@@ -28,20 +28,20 @@ class ModelEvaluations:
         self._datasets = datasets
         self._artifacts = artifacts
 
-    def evaluate(self, tenant: str, model_id: str, dataset: str) -> dict[str, Any]:
-        """Evaluate a model on all rows of a data set, named by id or name.
+    def evaluate(self, tenant: str, named: str, dataset: str) -> dict[str, Any]:
+        """Evaluate a model, named by id or alias, on all rows of a data set, named by id or name.
 
         Raises: ModelNotFound; UnknownDataset; InvalidSpec naming the column that does not fit; StoreUnavailable.
         """
         from service.labelled import labelled_arrays  # reading data takes pyarrow, which is heavy
 
-        model = self._models.load(tenant, model_id)
+        model = self._models.load(tenant, named)
         try:
             found = Dataset.from_document(self._datasets.find(tenant, dataset))
         except DatasetNotFound:
             raise unknown_dataset(dataset) from None
         answer = evaluate(model, labelled_arrays(model.transform, found, self._artifacts))
-        return {"model_id": model_id, "dataset_id": found.id, "rows": found.rows, **answer}
+        return {"model_id": model.document["id"], "dataset_id": found.id, "rows": found.rows, **answer}
 
 
 def evaluate(model: Model, labelled: Labelled) -> dict[str, Any]:

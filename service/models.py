@@ -173,9 +173,10 @@ class ModelStore:
         self._loaded: OrderedDict[str, Model] = OrderedDict()
         self._lock = Lock()
 
-    def load(self, tenant: str, model_id: str) -> Model:
-        """A model ready to predict. Raises: ModelNotFound, NewerFormat, StoreUnavailable."""
-        record = self.records.get(tenant, model_id)
+    def load(self, tenant: str, named: str) -> Model:
+        """A model, named by id or alias, ready to predict. Raises: ModelNotFound, NewerFormat, StoreUnavailable."""
+        record = self.records.get(tenant, named)
+        model_id = record["id"]
         with self._lock:
             if model_id in self._loaded:
                 self._loaded.move_to_end(model_id)
@@ -187,12 +188,12 @@ class ModelStore:
                 self._loaded.popitem(last=False)
         return model
 
-    def download(self, tenant: str, model_id: str, form: DownloadFormat) -> bytes:
+    def download(self, tenant: str, named: str, form: DownloadFormat) -> bytes:
         """The model as a file: its arrays by name, `W` as inputs × units, or all of it as ONNX.
 
         Raises: ModelNotFound, NewerFormat, StoreUnavailable; TooLarge where the form cannot hold it.
         """
-        content = self._content(self.records.get(tenant, model_id))
+        content = self._content(self.records.get(tenant, named))
         match form:
             case "safetensors":
                 return _without_optimizer(content)
@@ -203,12 +204,12 @@ class ModelStore:
 
                 return export_model(Model(content))
 
-    def optimizer_state(self, tenant: str, model_id: str) -> OptimizerState | None:
+    def optimizer_state(self, tenant: str, named: str) -> OptimizerState | None:
         """What the optimizer carried when the model was made.
 
         Raises: ModelNotFound, NewerFormat, StoreUnavailable.
         """
-        content = self._content(self.records.get(tenant, model_id))
+        content = self._content(self.records.get(tenant, named))
         steps: int | None = _head(content).get("optimizer_steps")
         if steps is None:
             return None
@@ -216,11 +217,11 @@ class ModelStore:
         count = sum(name.startswith(OPTIMIZER) for name in arrays)
         return OptimizerState(steps, [arrays[f"{OPTIMIZER}{number}"] for number in range(count)])
 
-    def delete(self, tenant: str, model_id: str) -> None:
-        """Forget a model, then its file. Raises: ModelNotFound."""
-        record = self.records.delete(tenant, model_id)
+    def delete(self, tenant: str, named: str) -> None:
+        """Forget a model, then its file. Raises: ModelNotFound; InUse while it has an alias."""
+        record = self.records.delete(tenant, named)
         with self._lock:
-            self._loaded.pop(model_id, None)
+            self._loaded.pop(record["id"], None)
         self._artifacts.delete(record["path"])
 
     def _content(self, record: Document) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from service.errors import (
+    AliasNotFound,
     DatasetNotFound,
     DeltaqError,
     DuplicateName,
@@ -12,6 +13,7 @@ from service.errors import (
     IdempotencyConflict,
     IllegalTransition,
     InUse,
+    InvalidRequest,
     InvalidSpec,
     JobNotFound,
     LeaseLost,
@@ -43,12 +45,24 @@ def sweep_not_found(sweep_id: str) -> SweepNotFound:
     return SweepNotFound(f"there is no sweep {sweep_id[:100]!r}")
 
 
+def alias_not_found(name: str) -> AliasNotFound:
+    """This tenant has given no model this name."""
+    return AliasNotFound(f"there is no alias {name[:100]!r}")
+
+
 def unknown_dataset(dataset: str, pointer: str = "/dataset") -> UnknownDataset:
     """A job asks, in the field at `pointer`, for a data set that is not there (any more)."""
     allowed = "the id or name of a data set of yours, or a built-in one"
     error = FieldError(pointer, dataset[:200], "no such data set", allowed)
     field = pointer.strip("/").replace("/", ".")
     return UnknownDataset(f"{field} {dataset[:200]!r} does not exist; allowed is {allowed}", errors=[error])
+
+
+def unknown_model(model: str) -> InvalidRequest:
+    """A request asks, in its field `model`, for a model that is not there."""
+    allowed = "the id or an alias of a model of yours"
+    error = FieldError("/model", model[:200], "no such model", allowed)
+    return InvalidRequest(f"model {model[:200]!r} does not exist; allowed is {allowed}", errors=[error])
 
 
 def _illegal(job_id: str, verb: str, status: str, requested: str) -> IllegalTransition:
@@ -97,6 +111,11 @@ def fewer_trials(trials: str, least: str, most: str = "") -> InvalidSpec:
     return InvalidSpec(f"trials is {trials}: {why}", errors=[FieldError("/trials", int(trials), why, allowed)])
 
 
+def _aliased(model_id: str, *names: str) -> InUse:
+    aliases = ", ".join(map(repr, sorted(names)))
+    return InUse(f"model {model_id} has the alias {aliases}: move it to another model, or delete it, first")
+
+
 def _builtin(dataset_id: str) -> InUse:
     return InUse(f"data set {dataset_id} is built in: it belongs to everybody and cannot be deleted")
 
@@ -139,6 +158,8 @@ _BUILDERS: dict[str, Callable[..., DeltaqError]] = {
     "job_not_found": job_not_found,
     "dataset_not_found": dataset_not_found,
     "model_not_found": model_not_found,
+    "alias_not_found": alias_not_found,
+    "aliased": _aliased,
     "unknown_dataset": unknown_dataset,
     "illegal": _illegal,
     "lease_lost": _lease_lost,

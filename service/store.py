@@ -7,7 +7,7 @@ steps are made to be repeated instead. Nothing connects at construction.
 Key schema (each part that varies has its `%` and `:` escaped, so that no name can reach into another's key):
 
     deltaq:schema                            version of this schema (`service/migrations.py`)
-    deltaq:sequence                          counter: the order in which jobs, data sets and models were accepted
+    deltaq:sequence                          counter: the order in which jobs, data sets, models, aliases were accepted
     deltaq:token                             counter: the generation of leases
     deltaq:leader                            hash: epoch, token, beat of the scheduler that leads
     deltaq:cluster                           JSON: what the leader last saw of Ray; goes by itself when it stops writing
@@ -44,6 +44,7 @@ Key schema (each part that varies has its `%` and `:` escaped, so that no name c
     deltaq:dataset-names:{tenant}            hash: name -> id
     deltaq:datasets:{tenant}                 zset by sequence
     deltaq:model:{id}                        hash: tenant, document
+    deltaq:model:{id}:aliases                set of the names that its tenant has given it
     deltaq:models:{tenant}                   zset by sequence
     deltaq:sweep:{id}                        hash: the record (`service/sweeps/records.py` reads it), how many trials
                                              there are and how many of them ended how
@@ -59,6 +60,8 @@ Key schema (each part that varies has its `%` and `:` escaped, so that no name c
     deltaq:sweeper                           there while a sweeper is at work; goes by itself
     deltaq:jobs-by-sweep:{id}                zset by sequence
     deltaq:job:{id}:judged                   list of at most one: its runner waits for what the pruner says
+    deltaq:alias:{tenant}:{name}             hash: model, document
+    deltaq:aliases:{tenant}                  zset of names by sequence
     deltaq:hints                             channel: `{tenant} {id}` of a job or a sweep that has a new event
 """
 

@@ -15,8 +15,9 @@ from service.dataset_records import DatasetRecords
 from service.datasets import Column, Dataset, identity
 from service.disk_room import require_room
 from service.errors import BadData, DatasetNotFound, DeltaqError, FieldError, StoreUnavailable
-from service.ids import is_id, new_id
+from service.ids import new_id
 from service.ingest_process import Limits, ingest
+from service.names import check_name, shortened
 from service.refusals import refusal
 from service.settings import Settings
 from service.spool import Spool
@@ -28,7 +29,6 @@ FORMATS: Mapping[str, str] = {  # by media type
     "application/x-npz": "npz",
 }
 OVERRIDES = ("numeric", "categorical", "ignore")
-NAME_LENGTH = 200
 
 
 def check_room(artifacts: Artifacts, settings: Settings) -> None:
@@ -126,21 +126,6 @@ def preview(dataset: Dataset, artifacts: Artifacts, rows: int = 20) -> dict[str,
     return {"columns": batch.schema.names, "rows": [list(row) for row in zip(*values, strict=True)]}
 
 
-def check_name(name: str) -> None:
-    """Refuse a name that could not be shown, typed in a URL, or told from an id.
-
-    Raises: BadData.
-    """
-    allowed = (
-        f"1 to {NAME_LENGTH} printable characters, no / or \\, no dot or space first, no space last, not like an id"
-    )
-    plain = name.isprintable() and name == name.strip() and not set(name) & set("/\\") and not name.startswith(".")
-    if not (plain and 1 <= len(name) <= NAME_LENGTH) or is_id("ds", name):
-        shown = _shown(name)
-        error = FieldError("/name", shown, "not a name for a data set", allowed)
-        raise BadData(f"name {shown!r} cannot name a data set; allowed: {allowed}", errors=[error])
-
-
 def check_overrides(columns: Mapping[str, Any]) -> dict[str, str]:
     """The column types asked for, each of them one that can be asked for.
 
@@ -148,18 +133,11 @@ def check_overrides(columns: Mapping[str, Any]) -> dict[str, str]:
     """
     for column, wanted in columns.items():
         if wanted not in OVERRIDES:
-            error = FieldError(
-                f"/columns/{_shown(column)}", _shown(str(wanted)), "no such column type", list(OVERRIDES)
-            )
-            detail = (
-                f"columns: {_shown(str(wanted))!r} is no type for {_shown(column)!r}; allowed: {', '.join(OVERRIDES)}"
-            )
-            raise BadData(detail, errors=[error])
+            named, value = shortened(column), shortened(str(wanted))
+            error = FieldError(f"/columns/{named}", value, "no such column type", list(OVERRIDES))
+            allowed = ", ".join(OVERRIDES)
+            raise BadData(f"columns: {value!r} is no type for {named!r}; allowed: {allowed}", errors=[error])
     return {strict_json.printable(column): wanted for column, wanted in columns.items()}
-
-
-def _shown(text: str) -> str:
-    return strict_json.printable(text[:NAME_LENGTH])
 
 
 def _known(records: DatasetRecords, tenant: str, name: str, wanted: str) -> Dataset | None:

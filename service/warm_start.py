@@ -21,7 +21,7 @@ def find_start(models: ModelStore, tenant: str, spec: JobSpec) -> Model | None:
     try:
         return models.load(tenant, named)
     except ModelNotFound:
-        error = FieldError(POINTER, named, "there is no such model", "the id of a model")
+        error = FieldError(POINTER, named, "there is no such model", "the id or an alias of a model")
         raise InvalidSpec(f"warm_start.model: there is no model {named!r}", errors=[error]) from None
 
 

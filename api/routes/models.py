@@ -1,4 +1,4 @@
-"""Models: list, show, card, download, predict, explain, delete."""
+"""Models: list, show, card, download, predict, explain, delete. `model_id` may be an alias everywhere."""
 
 from __future__ import annotations
 
@@ -45,9 +45,9 @@ def card(model_id: str, services: The, tenant: Tenant) -> Response:
     return JSONAnswer(services.models.load(tenant, model_id).card)
 
 
-@router.delete("/{model_id}", status_code=204, responses=problems(404))
+@router.delete("/{model_id}", status_code=204, responses=problems(404, 409))
 def delete(model_id: str, services: The, tenant: Tenant) -> Response:
-    """Delete a model."""
+    """Delete a model that has no alias."""
     services.models.delete(tenant, model_id)
     return Response(status_code=204)
 
@@ -63,9 +63,10 @@ def download(
     form: Annotated[DownloadFormat, Query(alias="format")] = "safetensors",
 ) -> Response:
     """Download the arrays `W1 b1 W2 b2 …` (W: inputs × units), or as `onnx` all that takes raw columns and predicts."""
-    file = services.models.download(tenant, model_id, form)
-    # The id has been found, so it is one that we made: no quote or line break is in it.
-    disposition = {"Content-Disposition": f'attachment; filename="{model_id}.{form}"'}
+    found = services.models.records.get(tenant, model_id)["id"]
+    file = services.models.download(tenant, found, form)
+    # It is an id that we made: no quote or line break is in it.
+    disposition = {"Content-Disposition": f'attachment; filename="{found}.{form}"'}
     return Response(file, media_type="application/octet-stream", headers=disposition)
 
 

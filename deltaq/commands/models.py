@@ -1,4 +1,4 @@
-"""Commands about models: list, predict, evaluate, card, download."""
+"""Commands about models: list, predict, evaluate, card, download, promote."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from deltaq.model import Model
     from deltaq.records import Column, Prediction
 
-ModelId = Annotated[str, typer.Argument(metavar="MODEL", help="A model's id.")]
+ModelId = Annotated[str, typer.Argument(metavar="MODEL", help="A model's id or alias.")]
+
+
+group = typer.Typer(help="List the aliases of models, the newest first; delete them.", rich_markup_mode=None)
 
 
 class Format(StrEnum):
@@ -30,8 +33,9 @@ class Format(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Put the commands on the application."""
-    for command in (models, predict, evaluate, card, download):
+    for command in (models, predict, evaluate, card, download, promote):
         app.command()(command)
+    app.add_typer(group, name="aliases")
 
 
 def models(context: typer.Context, limit: Limit = 50, as_json: AsJson = False) -> None:
@@ -183,3 +187,42 @@ def download(
         console.json({"path": str(path), "weights_sha256": found.weights_sha256})
     else:
         console.write(f"{path}\n")
+
+
+def promote(
+    context: typer.Context,
+    model: ModelId,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The alias, such as production.")],
+    as_json: AsJson = False,
+) -> None:
+    """Give a model an alias, or move the alias to it in one step."""
+    from deltaq import console
+
+    with connect(context) as client:
+        alias = client.aliases.set(name, model)
+    if as_json:
+        console.json(alias.raw)
+    else:
+        console.write(f"{console.printable(alias.name)} {alias.model_id}\n")
+
+
+@group.callback(invoke_without_command=True)
+def aliases(context: typer.Context, limit: Limit = 50, as_json: AsJson = False) -> None:
+    """List the aliases of models, the newest first; delete them."""
+    if context.invoked_subcommand:
+        return
+    from deltaq import console
+
+    with connect(context) as client:
+        found = list(client.aliases.list(limit))
+    if as_json:
+        console.json([alias.raw for alias in found])
+    else:
+        console.table(("name", "model", "promoted"), ((each.name, each.model_id, each.promoted_at) for each in found))
+
+
+@group.command("delete")
+def delete_alias(context: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME")]) -> None:
+    """Take an alias away; its model stays."""
+    with connect(context) as client:
+        client.aliases.delete(name)

@@ -1,12 +1,15 @@
 #!lua flags=allow-oom
--- Forget a model.
--- model, tenant
+-- Forget a model that has no alias.
+-- tenant; model (an id) or alias
 -- Answers {document}: the files that now have no record.
 
-local record = redis.call('HMGET', key('model', arg.model), 'tenant', 'document')
-if record[1] ~= arg.tenant then return refuse('model_not_found', arg.model) end
-redis.call('DEL', key('model', arg.model))
-redis.call('ZREM', key('models', arg.tenant), arg.model)
-local path = cjson.decode(record[2]).path
+local id, found = find_model()
+if not id then return found end
+local aliases = key('model', id, 'aliases')
+if redis.call('EXISTS', aliases) == 1 then return refuse('aliased', id, unpack(redis.call('SRANDMEMBER', aliases, 10))) end
+
+redis.call('DEL', key('model', id))
+redis.call('ZREM', key('models', arg.tenant), id)
+local path = cjson.decode(found).path
 if path then redis.call('HDEL', key('model-files'), path) end
-return ok(record[2])
+return ok(found)

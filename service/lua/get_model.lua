@@ -1,8 +1,8 @@
 #!lua flags=no-writes
 -- One model's record.
--- model, tenant
+-- tenant; model (an id) or alias
 -- Answers {document}.
 
-local record = redis.call('HMGET', key('model', arg.model), 'tenant', 'document')
-if record[1] ~= arg.tenant then return refuse('model_not_found', arg.model) end
-return ok(record[2])
+local id, found = find_model()
+if not id then return found end
+return ok(found)

@@ -275,6 +275,16 @@ local function move(job, to, at)
   job.status = to
 end
 
+-- Models --------------------------------------------------------------------------------------------------------
+
+-- The tenant's model that `model` (an id) or else `alias` names, and its document; or nil, and the refusal.
+local function find_model()
+  local id = arg.model or redis.call('HGET', key('alias', arg.tenant, arg.alias), 'model')
+  local record = id and redis.call('HMGET', key('model', id), 'tenant', 'document') or {}
+  if record[1] ~= arg.tenant then return nil, refuse('model_not_found', arg.model or arg.alias) end
+  return id, record[2]
+end
+
 -- Leases --------------------------------------------------------------------------------------------------------
 
 local function holds_lease(job, token) return job ~= nil and job.status == 'running' and job.token == token end

@@ -37,7 +37,7 @@ class Start:
 
 
 def continue_spec(spec: JobSpec, start: Start) -> JobSpec:
-    """The spec with all that it leaves open taken from the model.
+    """The spec with all that it leaves open taken from the model, which it names by its id.
 
     Raises: InvalidSpec where it asks for other columns or scales.
     """
@@ -63,6 +63,7 @@ def continue_spec(spec: JobSpec, start: Start) -> JobSpec:
         network["output_activation"] = "auto"
     return spec.model_copy(
         update={
+            "warm_start": spec.warm_start and spec.warm_start.model_copy(update={"model": start.model_id}),
             "data": spec.data.model_copy(update=taken),
             "network": spec.network.model_copy(update=network),
             "optimizer": spec.optimizer.model_copy(update=optimizer),

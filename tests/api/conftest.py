@@ -18,6 +18,7 @@ from service.queue import ClaimedJob
 from service.redis_server import RedisServer
 from service.settings import Settings
 from tests.api.asking import SPEC, Claim, Submit, listening, record, two_classes, write_keys
+from tests.api.trained import Trained, make_trained
 from workers import logs
 
 KEYS = {
@@ -114,6 +115,12 @@ def claim(services: Services) -> Claim:
         return claimed
 
     return take
+
+
+@pytest.fixture
+def trained(client: httpx.Client, services: Services, claim: Claim) -> Trained:
+    """A model, and the data set `colours`."""
+    return make_trained(client, services, claim)
 
 
 @pytest.fixture(scope="session", autouse=True)

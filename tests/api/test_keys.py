@@ -30,10 +30,12 @@ def theirs(services: Services, guarded: httpx.Client, claim: Claim) -> dict[str,
     dataset = record(services, two_classes())
     answer = guarded.post("/v1/jobs", json=SPEC, headers=bearer("owner"))
     assert answer.status_code == 202
-    found = {"job_id": answer.json()["id"], "dataset": dataset.id, "model_id": succeed(services, claim())}
+    model_id = succeed(services, claim())
+    services.aliases.set("default", "production", model_id)
+    found = {"job_id": answer.json()["id"], "dataset": dataset.id, "model_id": model_id, "name": "production"}
     answer = guarded.post("/v1/sweeps", json=SWEEP, headers=bearer("owner"))
     assert answer.status_code == 202
-    return {**found, "sweep_id": answer.json()["id"]}
+    return {**found, "sweep_id": answer.json()["id"], "figure": "history"}
 
 
 def calls(client: httpx.Client) -> Iterator[tuple[str, str]]:
@@ -48,6 +50,7 @@ SWEEP: dict[str, Any] = {"base": SPEC, "space": {"seed": {"int": [1, 9]}}, "tria
 BODIES: dict[str, dict[str, Any]] = {
     "/v1/sweeps": SWEEP,
     "{sweep_id}": {"trials": 5},
+    "/aliases/{name}": {"model": "production"},
     "/predict": {"rows": [[0, 0]]},
     "/explain-step": {"row": [0, 0], "target": "small"},
     "/evaluate": {"dataset": "points"},
@@ -61,7 +64,7 @@ def ask(client: httpx.Client, method: str, path: str, ids: dict[str, str], key: 
     if method == "POST" and path == "/v1/datasets":
         headers |= {"Content-Type": "text/csv"}
         return client.post(where, params={"name": "n", "target": "a"}, content=b"a\n1\n2\n", headers=headers)
-    return client.request(method, where, headers=headers, json=body if method in ("POST", "PATCH") else None)
+    return client.request(method, where, headers=headers, json=body if method in ("POST", "PUT", "PATCH") else None)
 
 
 @pytest.mark.parametrize("key", [None, "wrong"])
@@ -83,7 +86,7 @@ def test_a_read_only_key_changes_nothing(guarded: httpx.Client, theirs: dict[str
             continue
         if method != "GET":
             problem(ask(guarded, method, path, theirs, "reader"), 403)
-        elif path not in BESIDE and not path.endswith(("/events", "/download", "/preview", "/card")):
+        elif path not in BESIDE and not path.endswith(("/events", "/download", "/preview", "/card", "/best")):
             assert ask(guarded, method, path, theirs, "reader").status_code == 200, path
     assert guarded.get(f"/v1/models/{theirs['model_id']}", headers=bearer("owner")).status_code == 200
 
@@ -92,8 +95,8 @@ def test_another_tenants_things_are_not_there(guarded: httpx.Client, theirs: dic
     asked = [(method, path) for method, path in calls(guarded) if "{" in path]
     assert len(asked) >= 15
     for method, path in asked:
-        problem(ask(guarded, method, path, theirs, "stranger"), 404)
-    for path in ("/v1/jobs", "/v1/models", "/v1/datasets", "/v1/sweeps"):
+        problem(ask(guarded, method, path, theirs, "stranger"), 422 if method == "PUT" else 404)  # a PUT would make it
+    for path in ("/v1/jobs", "/v1/models", "/v1/models/aliases", "/v1/datasets", "/v1/sweeps"):
         assert guarded.get(path, headers=bearer("stranger")).json()["items"] == []
     by_name = guarded.get("/v1/datasets/points", headers=bearer("stranger"))
     problem(by_name, 404)

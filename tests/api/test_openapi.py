@@ -33,6 +33,8 @@ CALLS = {
     "/v1/sweeps/{sweep_id}/resume": {"post"},
     "/v1/events": {"get"},
     "/v1/models": {"get"},
+    "/v1/models/aliases": {"get"},
+    "/v1/models/aliases/{name}": {"put", "delete"},
     "/v1/models/{model_id}": {"get", "delete"},
     "/v1/models/{model_id}/card": {"get"},
     "/v1/models/{model_id}/download": {"get"},
@@ -103,7 +105,8 @@ def test_answers_are_as_documented(
     services.queue.record_epoch(claimed.lease, row)
     services.queue.log(claimed.lease, "info", "a line")
     result = {"weights_sha256": "0" * 64, "fingerprint": {}, "seconds": 1.0, "workers_used": 1}
-    succeed(services, claimed, **result, best_epoch=None, stopped_by=None)
+    model = succeed(services, claimed, **result, best_epoch=None, stopped_by=None)
+    services.aliases.set("default", "production", model)
     asked = {
         "/v1/jobs": "/v1/jobs",
         f"/v1/jobs/{job}": "/v1/jobs/{job_id}",
@@ -116,6 +119,7 @@ def test_answers_are_as_documented(
         "/healthz": "/healthz",
         "/v1/jobs/nothing": "/v1/jobs/{job_id}",
         "/readyz": "/readyz",
+        "/v1/models/aliases": "/v1/models/aliases",
         "/v1/models?limit=x": "/v1/models",
     }
     for url, path in asked.items():

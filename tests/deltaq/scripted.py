@@ -42,7 +42,7 @@ class Scripted:
                 script.seen.append(Seen(self.command, self.path, headers, body))
                 script.answers.pop(0)(self)
 
-            do_GET = do_POST = do_DELETE = answer  # the names that the standard library looks for
+            do_GET = do_POST = do_PUT = do_DELETE = answer  # the names that the standard library looks for
 
             def log_message(self, *arguments: Any) -> None:
                 pass

@@ -95,7 +95,7 @@ def test_a_model_in_pytorch_answers_as_the_models_page_says(live: LiveService, t
 def python_of_models(*, torch: bool) -> str:
     """The session of the models page, with or without its last part."""
     session, last = blocks("docs/models.md", "python").split("import torch\n")
-    assert session.count("assert ") == 6
+    assert session.count("assert ") == 7
     return f"{session}import torch\n{last}" if torch else session
 
 

@@ -20,7 +20,7 @@ from tests.service.attempt_room import AttemptRoom, ObservedAttempt
 from tests.service.families import until
 from tests.service.rooms import Rooms
 
-ACCEPTS_WORK = {"accept", "retry", "create_dataset", "create_sweep", "extend_sweep", "fail_trial"}
+ACCEPTS_WORK = {"accept", "retry", "create_dataset", "set_alias", "create_sweep", "extend_sweep", "fail_trial"}
 
 
 @pytest.fixture
