@@ -2,7 +2,7 @@
 
     DeltaqError
     ├ InvalidRequest   InvalidSpec, UnknownDataset, BadData
-    ├ NotFound         JobNotFound, DatasetNotFound, ModelNotFound, AliasNotFound, SweepNotFound
+    ├ NotFound         JobNotFound, DatasetNotFound, ModelNotFound, AliasNotFound, SweepNotFound, NoBestTrial
     ├ Conflict         IllegalTransition, NoTrial, LeaseLost, DuplicateName, IdempotencyConflict, InUse, NewerFormat
     ├ Refused          QueueFull, TooLarge, Unauthorized, Forbidden
     ├ TrainingFailed   Diverged, DataMissing, UnusableData, WrongGradient, TimeLimit, Poisonous, DependencyFailed
@@ -105,6 +105,12 @@ class AliasNotFound(NotFound):
     """No model has this alias."""
 
     title = "No such alias"
+
+
+class NoBestTrial(NotFound):
+    """No trial of a sweep can be called the best, at least not yet."""
+
+    title = "No best trial"
 
 
 class Conflict(DeltaqError):

@@ -6,6 +6,7 @@ Trials are numbered as in Optuna. Ended ones are told as they ended; a value tha
 
 from __future__ import annotations
 
+import json
 import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.storages import InMemoryStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal import BaseJournalBackend
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
@@ -57,7 +58,22 @@ def build_study(spec: SweepSpec, trials: Sequence[Trial]) -> Study:
 
 def export_journal(spec: SweepSpec, trials: Sequence[Trial], path: Path) -> None:
     """Write the study as an Optuna journal file, which optuna-dashboard opens."""
-    _study_in(JournalStorage(JournalFileBackend(str(path))), spec, trials, spec.name or NAME)
+    lines = _Lines()
+    _study_in(JournalStorage(lines), spec, trials, spec.name or NAME)
+    path.write_text("".join(f"{json.dumps(line, separators=(',', ':'))}\n" for line in lines.logs), "utf-8")
+
+
+class _Lines(BaseJournalBackend):
+    """A journal's lines in memory: Optuna's own file is flushed to disk after each, milliseconds a trial."""
+
+    def __init__(self) -> None:
+        self.logs: list[dict[str, Any]] = []
+
+    def read_logs(self, log_number_from: int) -> list[dict[str, Any]]:
+        return self.logs[log_number_from:]
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        self.logs += logs
 
 
 def ask(spec: SweepSpec, trials: Sequence[Trial], number: int) -> Asked:
