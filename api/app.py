@@ -21,7 +21,7 @@ from api.guards import BrowserGuard
 from api.metrics import HTTPMetrics, ServiceMetrics
 from api.openapi import DESCRIPTION, describe, schemas_of
 from api.requests import allowed_methods
-from api.routes import aliases, cluster, datasets, events, health, jobs, models, sweeps
+from api.routes import aliases, cluster, datasets, events, health, jobs, models, sweep_results, sweeps
 from api.services import Services
 from service.errors import DeltaqError
 from service.settings import Settings
@@ -43,7 +43,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.services, app.state.registry = services, registry
     # The aliases' path is one of a model's too, and the first that matches is taken.
-    for module in (datasets, jobs, sweeps, events, aliases, models, cluster, health):
+    for module in (datasets, jobs, sweeps, sweep_results, events, aliases, models, cluster, health):
         app.include_router(module.router)
     app.add_middleware(Boundary, keys=key_ring(settings), guard=BrowserGuard(settings), metrics=HTTPMetrics(registry))
     for kind in (DeltaqError, RequestValidationError, HTTPException):

@@ -31,6 +31,7 @@ from service.sweeps.submission import SweepSubmission
 
 UPLOADS = 2  # data sets that are read at a time
 EVALUATIONS = 2  # data sets that lie in memory at a time, for models to be measured on
+RESULTS = 2  # sweeps whose results are made at a time
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class Services:
     follower: Follower
     upload_limiter: CapacityLimiter
     evaluation_limiter: CapacityLimiter
+    results_limiter: CapacityLimiter
 
     @classmethod
     def of(cls, settings: Settings) -> Services:
@@ -89,6 +91,7 @@ class Services:
             follower=Follower(history, Events(store), listener, CapacityLimiter(READERS)),
             upload_limiter=CapacityLimiter(UPLOADS),
             evaluation_limiter=CapacityLimiter(EVALUATIONS),
+            results_limiter=CapacityLimiter(RESULTS),
         )
 
 

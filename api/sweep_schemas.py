@@ -95,3 +95,27 @@ class SweepChange(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     trials: Count = Field(description="How many there are to be in all: no fewer than it has")
+
+
+class Importance(Answer):
+    """How much a path matters."""
+
+    path: str
+    importance: float
+
+
+class Importances(Answer):
+    """How much each path decides whether a trial is among the best tenth: they sum to 1, the largest first."""
+
+    importances: list[Importance]
+    trials: int = Field(description="How many trials they come from")
+    note: str | None = Field(description="Why there are none")
+
+
+class Figure(Answer):
+    """A figure's own data by name; as `plotly`, `data` and `layout` as Plotly takes them."""
+
+    name: str | None = None
+    note: str | None = Field(None, description="Why there is nothing to show")
+    data: list[dict[str, Any]] | None = None
+    layout: dict[str, Any] | None = None

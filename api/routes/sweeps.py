@@ -17,7 +17,7 @@ from api.services import Services, Tenant, The
 from api.sweeps_json import checked_json, sweep_json, trial_json
 from service.cursors import DEFAULT_LIMIT
 from service.spec import SweepSpec
-from service.sweeps.outcome import front
+from service.sweeps.ranking import best_trials
 from service.sweeps.sweep import Sweep
 from service.sweeps.trial import Trial
 
@@ -27,7 +27,7 @@ router = APIRouter(prefix="/v1/sweeps", tags=["sweeps"], route_class=Route)
 def best_of(services: Services, sweep: Sweep) -> list[Trial]:
     """The best trial, or those of the Pareto front where there are several objectives."""
     if len(sweep.spec.compared) > 1:
-        return front(sweep.spec, services.sweeps.all_trials(sweep.tenant, sweep.id))
+        return best_trials(sweep.spec, services.sweeps.all_trials(sweep.tenant, sweep.id))
     return [] if sweep.best is None else services.sweeps.trials(sweep.id, [sweep.best])
 
 

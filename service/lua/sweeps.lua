@@ -18,7 +18,7 @@ local function sweep_fields(id)
   local best = redis.call('ZRANGE', key('sweep', id, 'best'), 0, 0)[1]
   if best then
     fields[#fields + 1] = 'best'
-    fields[#fields + 1] = best
+    fields[#fields + 1] = whole(tonumber(best))
   end
   return fields
 end

@@ -21,6 +21,7 @@ end
 for _, name in ipairs({'values', 'constraints', 'intermediate', 'error', 'fused_with'}) do
   if arg[name] then redis.call('HSET', trial, name, arg[name]) end
 end
-if arg.score then redis.call('ZADD', key('sweep', sweep.id, 'best'), arg.score, arg.trial) end
+-- Of trials with the same score the one of the lowest number comes first.
+if arg.score then redis.call('ZADD', key('sweep', sweep.id, 'best'), arg.score, string.format('%09d', arg.trial)) end
 end_trial(sweep, arg.trial, arg.status, arg.at)
 return ok(1)

@@ -10,7 +10,7 @@ import io
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 from pyarrow import csv, parquet
@@ -19,16 +19,11 @@ from service import strict_json
 from service.spec import SweepSpec
 from service.spec.sweep import Dimension
 from service.sweeps.figures import finite
+from service.sweeps.result_forms import ExportForm
 from service.sweeps.space import in_order, values_of
 from service.sweeps.study import export_journal
 from service.sweeps.trial import Trial
 
-Format = Literal["csv", "parquet", "journal"]
-MEDIA_TYPES: Mapping[Format, str] = {
-    "csv": "text/csv; charset=utf-8",
-    "parquet": "application/vnd.apache.parquet",
-    "journal": "application/x-ndjson",
-}
 _TYPES: Sequence[tuple[set[type], pa.DataType]] = (
     ({bool}, pa.bool_()),
     ({int}, pa.int64()),
@@ -38,7 +33,7 @@ _TYPES: Sequence[tuple[set[type], pa.DataType]] = (
 _RANGES = {"uniform": pa.float64(), "log_uniform": pa.float64(), "int": pa.int64(), "log_int": pa.int64()}
 
 
-def export(form: Format, spec: SweepSpec, trials: Sequence[Trial]) -> bytes:
+def export(form: ExportForm, spec: SweepSpec, trials: Sequence[Trial]) -> bytes:
     """The file."""
     return _WRITERS[form](spec, sorted(trials, key=lambda trial: trial.number))
 
@@ -102,7 +97,7 @@ def _journal(spec: SweepSpec, trials: Sequence[Trial]) -> bytes:
         return path.read_bytes()
 
 
-_WRITERS: Mapping[Format, Callable[[SweepSpec, Sequence[Trial]], bytes]] = {
+_WRITERS: Mapping[ExportForm, Callable[[SweepSpec, Sequence[Trial]], bytes]] = {
     "csv": _csv,
     "parquet": _parquet,
     "journal": _journal,

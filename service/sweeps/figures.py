@@ -1,4 +1,4 @@
-"""The figures of a sweep as plain data: what each shows, for whoever draws it. Knows no store and no Optuna.
+"""The figures of a sweep as plain data: what each shows, for whoever draws it. Knows no store and no Plotly.
 
 Every figure has `name`, `note` (why it is empty, or null) and its data; all values are JSON, as they were given. Only
 trials that can be compared have a place in one, but for the intermediate values, which all trials have.
@@ -13,8 +13,9 @@ from typing import Any, Final
 from service.errors import FieldError, InvalidRequest
 from service.spec import SweepSpec
 from service.spec.sweep import Categorical, Dimension, Grid, LogInt, LogUniform
+from service.sweeps.importances import importances
 from service.sweeps.ranking import best_trials, compared
-from service.sweeps.results import importances, nothing_compared
+from service.sweeps.results import nothing_compared
 from service.sweeps.space import in_order
 from service.sweeps.trial import Trial
 

@@ -67,22 +67,6 @@ def score(spec: SweepSpec, trial: Trial) -> float | None:
     return trial.values[0] if spec.compared[0].direction == "minimize" else -trial.values[0]
 
 
-def front(spec: SweepSpec, trials: Sequence[Trial]) -> list[Trial]:
-    """Those to which no other is as good in every objective and better in one, of those that keep all constraints."""
-    there = [trial for trial in trials if trial.status is TrialStatus.SUCCEEDED and trial.values and trial.feasible]
-    signs = [1.0 if objective.direction == "minimize" else -1.0 for objective in spec.compared]
-    found: list[tuple[tuple[float, ...], Trial]] = []
-    losses = [tuple(sign * value for sign, value in zip(signs, trial.values or (), strict=True)) for trial in there]
-    for own, trial in sorted(zip(losses, there, strict=True), key=lambda pair: (pair[0], pair[1].number)):
-        if not any(_beats(other, own) for other, _ in found):  # whoever beats it comes before it in this order
-            found.append((own, trial))
-    return sorted((trial for _, trial in found), key=lambda trial: trial.number)
-
-
-def _beats(one: Sequence[float], other: Sequence[float]) -> bool:
-    return one != other and all(mine <= theirs for mine, theirs in zip(one, other, strict=True))
-
-
 def _status(trial: Trial, jobs: Sequence[Job]) -> TrialStatus:
     there = {job.status for job in jobs}
     if trial.pruned_at is not None and there == {JobStatus.CANCELLED}:

@@ -32,8 +32,8 @@ from service.sweeps.figures import (
     finite,
     why_no_contour,
 )
+from service.sweeps.importances import importances
 from service.sweeps.ranking import compared, from_the_best, is_compared
-from service.sweeps.results import importances
 from service.sweeps.shown import quiet, shown_study
 from service.sweeps.trial import Trial, TrialStatus
 

@@ -35,7 +35,7 @@ def compared(spec: SweepSpec, trials: Sequence[Trial]) -> list[Trial]:
 def best_trials(spec: SweepSpec, trials: Sequence[Trial]) -> list[Trial]:
     """The best trial, or of several objectives those that no other is better than; none that breaks a constraint.
 
-    Of equal ones of one objective the first is the best; a front is in the order of its first objective.
+    Of equal ones of one objective the first is the best; a front is in the order of the trials' numbers.
     """
     feasible = [trial for trial in compared(spec, trials) if trial.feasible]
     if not feasible:
@@ -58,7 +58,7 @@ def excess(trial: Trial) -> float:
 
 
 def fronts(spec: SweepSpec, trials: Sequence[Trial]) -> Iterator[list[Trial]]:
-    """The trials that no other is better than, then those of the rest, and so on; each in the order of its values.
+    """The trials that no other is better than, then those of the rest, and so on; each in the order of the numbers.
 
     One is better than another that is worse in an objective and better in none.
     """
@@ -67,7 +67,7 @@ def fronts(spec: SweepSpec, trials: Sequence[Trial]) -> Iterator[list[Trial]]:
     while len(order):
         ordered = losses[order]
         inside = ordered[:, 0] == ordered[0, 0] if losses.shape[1] == 1 else _undominated(ordered)
-        yield [trials[place] for place in order[inside]]
+        yield sorted((trials[place] for place in order[inside]), key=lambda trial: trial.number)
         order = order[~inside]
 
 

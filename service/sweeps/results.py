@@ -1,38 +1,19 @@
-"""What a sweep has found: its best trials and their specs, which paths matter, which models are worth keeping.
+"""What a sweep has found: its best trial and that one's spec, and which models are worth keeping.
 
-Everything here is a function of the sweep's spec and its trials; nothing fails for want of trials. Knows no store.
+Everything here is a function of the sweep's spec and its trials. Knows no store and no Optuna.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import islice
-from typing import Any, NamedTuple
-
-from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
+from typing import Any
 
 from service.errors import FieldError, InvalidRequest, NoBestTrial
 from service.spec import SweepSpec
 from service.sweeps.ranking import best_trials, compared, from_the_best
-from service.sweeps.shown import quiet, shown_study
 from service.sweeps.space import job_document
 from service.sweeps.trial import Trial, TrialStatus
-
-LEAST_TRIALS = 2  # that importances can be taken from
-
-
-class Importances(NamedTuple):
-    """How much each path decides whether a trial is among the best tenth: they sum to 1. `note`: why there are none."""
-
-    values: dict[str, float]  # the largest first
-    trials: int  # how many they come from
-    note: str | None
-
-    def to_json(self) -> dict[str, Any]:
-        """As it is answered."""
-        found = [{"path": path, "importance": value} for path, value in self.values.items()]
-        return {"importances": found, "trials": self.trials, "note": self.note}
 
 
 def best_trial(spec: SweepSpec, trials: Sequence[Trial], number: int | None = None) -> Trial:
@@ -72,28 +53,6 @@ def models_to_drop(spec: SweepSpec, trials: Sequence[Trial]) -> list[str]:
     kept = {trial.number for trial in islice(from_the_best(spec, trials), keep)}
     ended = sorted(trials, key=lambda trial: trial.number)
     return [job for trial in ended if trial.status.ended and trial.number not in kept for job in trial.job_ids]
-
-
-def importances(spec: SweepSpec, trials: Sequence[Trial]) -> Importances:
-    """How much each path matters, by PED-ANOVA. Source: Watanabe et al., arXiv 2304.10255."""
-    there = compared(spec, trials)
-    note = _nothing_to_weigh(there)
-    if note:
-        return Importances({}, len(there), note)
-    with quiet():
-        found = get_param_importances(shown_study(spec, there), evaluator=PedAnovaImportanceEvaluator())
-    if not all(map(math.isfinite, found.values())):
-        return Importances({}, len(there), "the values differ by more than numbers can hold")
-    ranked = sorted(found.items(), key=lambda item: (-item[1], item[0]))
-    return Importances(dict(ranked), len(there), None)
-
-
-def _nothing_to_weigh(there: Sequence[Trial]) -> str | None:
-    if len(there) < LEAST_TRIALS:
-        return f"importances need {LEAST_TRIALS} trials with a value, and there are {len(there)}"
-    if len({trial.values for trial in there}) == 1:
-        return f"all {len(there)} trials have the same value: no path makes a difference"
-    return None
 
 
 def nothing_compared(spec: SweepSpec, trials: Sequence[Trial]) -> str:

@@ -19,9 +19,11 @@ from pyarrow import parquet
 
 from service.errors import InvalidRequest, NoBestTrial
 from service.spec import JobSpec
-from service.sweeps.export import Format, export
+from service.sweeps.export import export
+from service.sweeps.importances import importances
 from service.sweeps.ranking import best_trials, from_the_best, fronts
-from service.sweeps.results import best_spec, importances, models_to_drop
+from service.sweeps.result_forms import ExportForm
+from service.sweeps.results import best_spec, models_to_drop
 from service.sweeps.trial import Trial, TrialStatus
 from tests.service.made_trials import RATE, TWO, chance_trials, failed, sweep, trial
 
@@ -157,7 +159,7 @@ def test_where_nothing_can_be_weighed_it_says_why() -> None:
     assert (same.values, same.note) == ({}, "all 5 trials have the same value: no path makes a difference")
 
 
-def rows_of(form: Format, content: bytes) -> list[dict[str, Any]]:
+def rows_of(form: ExportForm, content: bytes) -> list[dict[str, Any]]:
     if form == "parquet":
         found: list[dict[str, Any]] = parquet.read_table(io.BytesIO(content)).to_pylist()
         return found
@@ -202,7 +204,7 @@ def test_a_journal_is_one_that_optuna_opens(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("form", "count"), [*itertools.product(["csv", "parquet", "journal"], [0, 1, 40])])
-def test_whatever_trials_there_are_can_be_exported(form: Format, count: int) -> None:
+def test_whatever_trials_there_are_can_be_exported(form: ExportForm, count: int) -> None:
     for seed, several in itertools.product(range(3), (False, True)):
         spec = sweep(**({"objectives": TWO} if several else {}), space=RATE if seed == 2 else sweep().space)
         assert export(form, spec, chance_trials(spec, count, seed))
