@@ -64,10 +64,10 @@ async def show_importances(sweep_id: str, services: The, tenant: Tenant) -> Resp
     return await made(services, tenant, sweep_id, weigh)
 
 
-@router.get("/figures/{name}", response_model=sweep_schemas.Figure, responses=problems(404))
+@router.get("/figures/{figure}", response_model=sweep_schemas.Figure, responses=problems(404))
 async def show_figure(
     sweep_id: str,
-    name: Annotated[FigureName, Path(description="What it shows")],
+    figure: Annotated[FigureName, Path(description="What it shows")],
     services: The,
     tenant: Tenant,
     path: Annotated[list[str], Query(default_factory=list, max_length=100, description="Of these alone")],
@@ -75,7 +75,7 @@ async def show_figure(
     metric: Annotated[str | None, Query(description="`plotly`: of this one of several objectives")] = None,
 ) -> Response:
     """Show the trials; a figure that has nothing to show is empty, and says why."""
-    return await made(services, tenant, sweep_id, partial(_figure, name, form, path, metric))
+    return await made(services, tenant, sweep_id, partial(_figure, figure, form, path, metric))
 
 
 def _figure(

@@ -26,7 +26,7 @@ Trials = Sequence[Trial]
 def figure(name: str, spec: SweepSpec, trials: Trials, paths: Sequence[str] = ()) -> Figure:
     """One of FIGURES; `paths`, where it draws any, are those that it is of.
 
-    Raises: InvalidRequest naming `name` or `path`.
+    Raises: InvalidRequest naming `figure` or `path`.
     """
     return {"name": name, **FIGURES[check_figure(name, spec, paths)](spec, trials, paths)}
 
@@ -34,7 +34,7 @@ def figure(name: str, spec: SweepSpec, trials: Trials, paths: Sequence[str] = ()
 def check_figure(name: str, spec: SweepSpec, paths: Sequence[str]) -> str:
     """The name, if there is such a figure and it can be of these paths. Raises: InvalidRequest."""
     if name not in FIGURES:
-        error = FieldError("/name", name[:200], "there is no such figure", list(FIGURES))
+        error = FieldError("/figure", name[:200], "there is no such figure", list(FIGURES))
         raise InvalidRequest(f"there is no figure {name[:200]!r}; allowed are {', '.join(FIGURES)}", errors=[error])
     unknown = next((path for path in paths if path not in spec.space), None)
     if unknown is not None:

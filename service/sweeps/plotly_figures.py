@@ -47,7 +47,7 @@ def plotly_figure(
 ) -> Figure:
     """One of FIGURES as Plotly's JSON; of several objectives, `metric` is the one that it is of.
 
-    Raises: InvalidRequest naming `name`, `path` or `metric`.
+    Raises: InvalidRequest naming `figure`, `path` or `metric`.
     """
     check_figure(name, spec, paths)
     place = None if metric is None else _place(spec, metric)

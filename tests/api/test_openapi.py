@@ -30,7 +30,7 @@ CALLS = {
     "/v1/sweeps/{sweep_id}/trials": {"get"},
     "/v1/sweeps/{sweep_id}/best": {"get"},
     "/v1/sweeps/{sweep_id}/importances": {"get"},
-    "/v1/sweeps/{sweep_id}/figures/{name}": {"get"},
+    "/v1/sweeps/{sweep_id}/figures/{figure}": {"get"},
     "/v1/sweeps/{sweep_id}/export": {"get"},
     "/v1/sweeps/{sweep_id}/cancel": {"post"},
     "/v1/sweeps/{sweep_id}/pause": {"post"},

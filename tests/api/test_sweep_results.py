@@ -92,7 +92,7 @@ def test_every_result_answers_and_is_as_documented(
 ) -> None:
     sweep, document = ended(*values), get(client, "/openapi.json")
     for path in ("importances", *(f"figures/{name}" for name in FIGURES)):
-        described = "/v1/sweeps/{sweep_id}/" + ("figures/{name}" if "/" in path else path)
+        described = "/v1/sweeps/{sweep_id}/" + ("figures/{figure}" if "/" in path else path)
         hold(document, document["paths"][described]["get"], client.get(f"{sweep}/{path}"))
     for name in FIGURES:
         drawn = get(client, f"{sweep}/figures/{name}", format="plotly")
@@ -124,7 +124,7 @@ def test_all_trials_are_exported(client: httpx.Client, ended: Ended) -> None:
 @pytest.mark.parametrize(
     ("path", "params", "pointer"),
     [
-        ("figures/scatter", {}, "/name"),
+        ("figures/scatter", {}, "/figure"),
         ("figures/history", {"format": "svg"}, "/format"),
         ("figures/slices", {"path": "network.width"}, "/path"),
         ("figures/contour", {"path": RATE}, "/path"),

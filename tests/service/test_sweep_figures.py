@@ -157,7 +157,7 @@ def test_of_very_many_trials_the_best_are_drawn(name: str, monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("name", "paths", "pointer", "allowed"),
     [
-        ("scatter", [], "/name", "history"),
+        ("scatter", [], "/figure", "history"),
         ("slices", ["network.width"], "/path", "optimizer.learning_rate"),
         ("contour", ["seed"], "/path", "two different paths, or none"),
         ("contour", ["seed", "seed"], "/path", "two different paths, or none"),
