@@ -20,7 +20,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from deltaq import __version__
-from deltaq.commands import datasets, jobs, models, service, sweeps
+from deltaq.commands import datasets, jobs, models, service, sweep_results, sweeps
 from deltaq.commands.context import Context
 
 app = typer.Typer(
@@ -33,7 +33,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (service, jobs, sweeps, datasets, models):
+for commands in (service, jobs, sweeps, sweep_results, datasets, models):
     commands.register(app)
 
 

@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any, Literal
 
-import httpx
-
 from deltaq.aliases import Aliases
 from deltaq.connection import Connection
-from deltaq.errors import InvalidInput, warn_of
+from deltaq.errors import warn_of
+from deltaq.files import saved, stream_into
 from deltaq.listing import address
 from deltaq.records import Alias, Dataset, Evaluation, ModelRecord, Prediction, label_text
 from deltaq.rows import body, pages
@@ -106,38 +105,14 @@ class Model:
         Raises: InvalidInput where the file cannot be written, or may not be; ApiError, Unreachable.
         """
         path = Path(to) if to is not None else Path(f"{self.id}.{format}")
-        if not overwrite and path.exists():
-            raise InvalidInput(f"{path} is there already; --force, or overwrite=True, replaces it")
-        try:
-            self._save(path, format)
-        except OSError as error:
-            raise InvalidInput(f"{path}: {error.strerror}") from error
-        return path
-
-    def _save(self, path: Path, format: Format) -> None:  # noqa: A002
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with part.open("wb") as file:
-                self.write(file, format)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        return saved(lambda file: self.write(file, format), path, overwrite=overwrite)
 
     def write(self, file: IO[bytes], format: Format = "npz") -> None:  # noqa: A002 (the API's own word)
         """Write the model into an open file.
 
         Raises: ApiError, Unreachable.
         """
-        path = address("models", self.id, "download")
-        try:
-            with self._connection.stream(path, params={"format": format}) as answer:
-                if not answer.is_success:
-                    answer.read()
-                    self._connection.checked(answer)
-                for chunk in answer.iter_bytes():
-                    file.write(chunk)
-        except httpx.TransportError as error:
-            raise self._connection.lost(error) from error
+        stream_into(file, self._connection, address("models", self.id, "download"), {"format": format})
 
     def promote(self, name: str) -> Alias:
         """Give the model this alias; one that there is moves from its model to this one, in one step.

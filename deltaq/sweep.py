@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Self
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any, Literal, Self, get_args
 
-from deltaq.connection import Connection
-from deltaq.errors import NoModel
+from deltaq.connection import Connection, Params
+from deltaq.errors import InvalidInput, NoModel
 from deltaq.events import Event, EventReader
+from deltaq.files import saved, stream_into
 from deltaq.job import Job
 from deltaq.listing import address, items
 from deltaq.model import Model
-from deltaq.records import JobError, JobStatus
+from deltaq.records import Alias, JobError, JobStatus
 from deltaq.sweep_records import SweepProgress, SweepRecord, Trial
+
+FigureForm = Literal["json", "plotly"]
+ExportForm = Literal["csv", "parquet", "journal"]
+
+_RESULT_S = 300.0  # the service reads all trials before it answers
 
 
 class Sweep:
@@ -86,6 +94,60 @@ class Sweep:
         """The model of the best trial. Raises: NoModel where there is none."""
         return self.best_job().model()
 
+    def promote(self, name: str) -> Alias:
+        """Give the best trial's model this alias; one that there is moves to it, in one step. Raises: as `model`."""
+        return self.model().promote(name)
+
+    def best_spec(self, trial: int | None = None) -> dict[str, Any]:
+        """The best trial's job, ready to submit; of several objectives the first one's, or that of this trial.
+
+        Raises: NotFound where no trial has succeeded; InvalidRequest where that one is not among the best.
+        """
+        found: dict[str, Any] = self._result("best", {"trial": trial})
+        return found
+
+    def importances(self) -> dict[str, float]:
+        """How much each path decides whether a trial is among the best, the largest first; empty for few trials."""
+        return {each["path"]: each["importance"] for each in self._result("importances")["importances"]}
+
+    def figure(
+        self,
+        name: str,
+        *,
+        format: FigureForm = "json",  # noqa: A002 (the API's own word)
+        paths: Sequence[str] = (),
+        metric: str | None = None,
+    ) -> dict[str, Any]:
+        """A figure as data, or as `plotly` what `plotly.io.from_json` and `Plotly.newPlot` take.
+
+        Names: history, slices, parallel_coordinates, contour, intermediate_values, pareto_front, importances.
+        Raises: InvalidRequest naming what cannot be drawn.
+        """
+        found: dict[str, Any] = self._result(
+            f"figures/{name}", {"format": format, "path": list(paths), "metric": metric}
+        )
+        return found
+
+    def export(
+        self,
+        path: str | os.PathLike[str],
+        format: ExportForm | None = None,  # noqa: A002
+        *,
+        overwrite: bool = True,
+    ) -> Path:
+        """Save all trials: as a table in CSV or Parquet, or as a journal that optuna-dashboard opens.
+
+        The form is that of the file's ending, where it is not given. A file that was there before is replaced, unless
+        `overwrite` is False.
+        Raises: InvalidInput where the form is not said, or the file cannot be written; ApiError, Unreachable.
+        """
+        form = format or _form_of(Path(path))
+        return saved(lambda file: self.write(file, form), Path(path), overwrite=overwrite)
+
+    def write(self, file: IO[bytes], format: ExportForm) -> None:  # noqa: A002
+        """Write all trials into an open file. Raises: ApiError, Unreachable."""
+        stream_into(file, self._connection, address("sweeps", self.id, "export"), {"format": format})
+
     def watch(self, timeout: float | None = None, *, give_up_s: float = 60.0) -> Iterator[Event]:
         """Yield the events of the sweep and its jobs from now on, until it has ended; then `record` is its end.
 
@@ -131,9 +193,22 @@ class Sweep:
         """Let it have so many trials in all; one that has ended by itself goes on."""
         return self._see(self._connection.call("PATCH", address("sweeps", self.id), json={"trials": trials}))
 
+    def _result(self, what: str, params: Params | None = None) -> Any:
+        path = address("sweeps", self.id, *what.split("/", 1))
+        return self._connection.call("GET", path, params=params, timeout_s=_RESULT_S)
+
     def _do(self, verb: str) -> Self:
         return self._see(self._connection.call("POST", address("sweeps", self.id, verb)))
 
     def _see(self, document: Mapping[str, Any]) -> Self:
         self.record = SweepRecord.read(document)
         return self
+
+
+def _form_of(path: Path) -> ExportForm:
+    forms: tuple[ExportForm, ...] = get_args(ExportForm)
+    for form in forms:
+        if path.suffix == f".{form}":
+            return form
+    allowed = ", ".join(f".{form}" for form in forms)
+    raise InvalidInput(f"{path}: this ending is no form; allowed are {allowed}, or any with a format beside it")

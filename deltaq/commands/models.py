@@ -191,15 +191,18 @@ def download(
 
 def promote(
     context: typer.Context,
-    model: ModelId,
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model's id or alias, or a sweep's id: its best.")],
     name: Annotated[str, typer.Argument(metavar="NAME", help="The alias, such as production.")],
     as_json: AsJson = False,
 ) -> None:
-    """Give a model an alias, or move the alias to it in one step."""
+    """Give a model, or a sweep's best, an alias, or move the alias to it in one step."""
+    import re
+
     from deltaq import console
 
     with connect(context) as client:
-        alias = client.aliases.set(name, model)
+        is_sweep = re.fullmatch("sweep-[a-z2-7]{20}", model)
+        alias = client.get_sweep(model).promote(name) if is_sweep else client.aliases.set(name, model)
     if as_json:
         console.json(alias.raw)
     else:
