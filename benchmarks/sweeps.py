@@ -93,7 +93,7 @@ def compared(own: Served, options: argparse.Namespace) -> str:
             try:
                 side = Side([options.peer_python, "-m", *peer.command], ONE_THREAD)
             except Absent as missing:
-                absent.append(f"{peer.name}, is left out: {missing}.")
+                absent.append(f"{peer.name}, is left out: {str(missing).rstrip('.')}.")
                 continue
             running.callback(side.close)
             versions.append(side.version)

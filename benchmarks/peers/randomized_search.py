@@ -1,5 +1,6 @@
-"""scikit-learn's RandomizedSearchCV with `n_jobs=2`: two processes that stay. Asked how many trials, the side answers
-the seconds of a search of MLPClassifier, each trial one fit and one score.
+"""scikit-learn's RandomizedSearchCV with `n_jobs=2`: two processes that stay.
+
+Asked how many trials, the side answers the seconds of a search of MLPClassifier, each trial one fit and one score.
 """
 
 from __future__ import annotations

@@ -58,7 +58,9 @@ def search(trainable: Any, trials: int, folder: str, reuse: bool) -> float:
         tune_config=tune.TuneConfig(
             num_samples=trials, metric="loss", mode="min", max_concurrent_trials=AT_ONCE, reuse_actors=reuse
         ),
-        run_config=tune.RunConfig(storage_path=folder, verbose=0),
+        run_config=tune.RunConfig(
+            storage_path=folder, verbose=0, checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False)
+        ),
     )
     begun = time.perf_counter()
     found = tuner.fit()
@@ -75,6 +77,7 @@ def ray_tune() -> Iterator[Ready]:
         "1"  # CSV, JSON and TensorBoard a trial: time that it need not take
     )
     import ray
+    import ray.tune  # it lacks packages where Ray alone is installed, and is absent then
 
     form = sys.argv[1]
     with local_ray() as folder:
