@@ -7,7 +7,8 @@ from typing import Any
 
 from service.jobs import Job, JobStatus
 from service.spec import JobSpec, SweepSpec
-from service.sweeps.outcome import front, intermediate, outcome, score
+from service.sweeps.outcome import intermediate, outcome, score
+from service.sweeps.ranking import best_trials
 from service.sweeps.study import build_study
 from service.sweeps.trial import Trial, TrialStatus
 
@@ -84,4 +85,4 @@ def test_the_front_is_optunas() -> None:
         for number in range(60)
     ]
     expected = sorted(trial.number for trial in build_study(spec, trials).best_trials)
-    assert [trial.number for trial in front(spec, trials)] == expected
+    assert [trial.number for trial in best_trials(spec, trials)] == expected
