@@ -76,6 +76,7 @@ def test_the_python_of_the_models_page_runs(live: LiveService, tmp_path: Path) -
     assert {path.name for path in tmp_path.iterdir()} == {"iris.npz", "iris.onnx", "diabetes.npz"}
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
 def test_the_way_from_a_csv_to_a_model_is_the_same_three_times(live: LiveService, tmp_path: Path) -> None:
     page = "docs/choosing.md"
     shell, command = ["bash", "-euo", "pipefail"], f'deltaq() {{ "{sys.executable}" -m deltaq "$@"; }}\n'
