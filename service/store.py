@@ -55,6 +55,7 @@ Key schema (each part that varies has its `%` and `:` escaped, so that no name c
     deltaq:sweep:{id}:live                   set of its jobs that have not ended
     deltaq:sweep:{id}:news                   set of the numbers of trials that the sweeper should look at
     deltaq:sweep:{id}:best                   zset of trials, as nine digits, by one objective: the best comes first
+    deltaq:sweep:{id}:models                 hash: trial -> its models, where these have not been deleted for worse
     deltaq:sweeps:{tenant}                   zset by sequence
     deltaq:sweeps-live                       set of the sweeps that are not done: in them something may have to be made
     deltaq:sweeps-changed                    set of those that the sweeper should look at

@@ -18,6 +18,7 @@ from service.settings import Settings, load_settings
 from service.store import Store
 from service.submission import Submission
 from service.sweeps.asking import Asking
+from service.sweeps.keeping import ModelKeeper
 from service.sweeps.records import Sweeps
 from service.sweeps.sweeper import Sweeper, run
 from workers import kernels, logs
@@ -49,4 +50,4 @@ def sweeper_of(store: Store, settings: Settings) -> Sweeper:
     models, history = ModelStore(ModelRecords(store), artifacts), History(store, jobs, artifacts)
     submission = Submission(jobs, history, datasets, models, queue, settings.max_job_bytes)
     sweeps = Sweeps(store)
-    return Sweeper(sweeps, jobs, queue, Asking(sweeps, jobs, submission))
+    return Sweeper(sweeps, jobs, queue, Asking(sweeps, jobs, submission), ModelKeeper(sweeps, models))

@@ -2,7 +2,7 @@
 -- include sweeps
 -- Record what became of a trial whose jobs have all ended, once.
 -- sweep, trial, status, at; values, constraints, intermediate, error (JSON), fused_with, score (its place among the best,
--- lowest first), or none of these
+-- lowest first), models (ids of those that its jobs have made), or none of these
 -- Answers {1, or 0 where it was known before, or one of its jobs is queued again}.
 
 local sweep = find_sweep(arg.sweep)
@@ -23,5 +23,6 @@ for _, name in ipairs({'values', 'constraints', 'intermediate', 'error', 'fused_
 end
 -- Of trials with the same score the one of the lowest number comes first.
 if arg.score then redis.call('ZADD', key('sweep', sweep.id, 'best'), arg.score, string.format('%09d', arg.trial)) end
+if arg.models then redis.call('HSET', key('sweep', sweep.id, 'models'), arg.trial, arg.models) end
 end_trial(sweep, arg.trial, arg.status, arg.at)
 return ok(1)

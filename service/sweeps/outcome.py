@@ -67,6 +67,12 @@ def score(spec: SweepSpec, trial: Trial) -> float | None:
     return trial.values[0] if spec.compared[0].direction == "minimize" else -trial.values[0]
 
 
+def models_of(jobs: Sequence[Job]) -> list[str]:
+    """The models that these jobs have made: not those of other jobs, whose results they took (`reuse`)."""
+    results = [job.result for job in jobs if job.result is not None and "reused_from" not in job.result]
+    return [result["model_id"] for result in results if result.get("model_id")]
+
+
 def _status(trial: Trial, jobs: Sequence[Job]) -> TrialStatus:
     there = {job.status for job in jobs}
     if trial.pruned_at is not None and there == {JobStatus.CANCELLED}:

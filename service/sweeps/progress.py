@@ -9,7 +9,7 @@ from optuna.study import Study
 from service.folds import most_epochs
 from service.job_records import Jobs
 from service.jobs import JobStatus
-from service.sweeps.outcome import intermediate, outcome, score
+from service.sweeps.outcome import intermediate, models_of, outcome, score
 from service.sweeps.pruning import Pruner, Reported
 from service.sweeps.records import Sweeps
 from service.sweeps.study import build_study, end_in, has
@@ -101,7 +101,7 @@ class Progress:
     def _tell(self, sweep: Sweep, trial: Trial) -> bool:
         jobs = [self._jobs.get(sweep.tenant, job_id) for job_id in trial.job_ids]
         ended = outcome(sweep.spec, trial, jobs, [self._sweeps.rows(job_id) for job_id in trial.job_ids])
-        told = self._sweeps.tell(sweep.id, ended, score=score(sweep.spec, ended))
+        told = self._sweeps.tell(sweep.id, ended, score=score(sweep.spec, ended), models=models_of(jobs))
         if told and (self._learns or self._prunes):
             self._end(sweep, replace(ended, attributes=trial.attributes))
         return told

@@ -187,10 +187,10 @@ class Sweeps:
         """Record a trial that cannot be a job. Raises: NoTrial."""
         self._store.run("fail_trial", **trial.arguments(), error=strict_json.encode(dict(error)), at=now())
 
-    def tell(self, sweep_id: str, trial: Trial, *, score: float | None = None) -> bool:
+    def tell(self, sweep_id: str, trial: Trial, *, score: float | None = None, models: Sequence[str] = ()) -> bool:
         """Record what became of a trial, once; False where it was known, or a job of it is queued again.
 
-        `score`: its place among the best, the lowest first.
+        `score`: its place among the best, the lowest first; `models`: those that its jobs have made.
         """
         documents = {
             "values": None if trial.values is None else list(trial.values),
@@ -205,10 +205,24 @@ class Sweeps:
             status=trial.status,
             fused_with=trial.fused_with,
             score=None if score is None else repr(score),
+            models=" ".join(models) or None,
             at=now(),
             **{name: None if value is None else strict_json.encode(value) for name, value in documents.items()},
         )
         return bool(told)
+
+    def model_count(self, sweep_id: str) -> int:
+        """How many trials still have models."""
+        return int(self._store.command("HLEN", key("sweep", sweep_id, "models")))
+
+    def models(self, sweep_id: str) -> dict[int, Sequence[str]]:
+        """The models that there are, by trial."""
+        found: dict[str, str] = self._store.command("HGETALL", key("sweep", sweep_id, "models"))
+        return {int(number): models.split() for number, models in found.items()}
+
+    def forget_models(self, sweep_id: str, number: int) -> None:
+        """The models of this trial are deleted, or somebody else's to keep."""
+        self._store.command("HDEL", key("sweep", sweep_id, "models"), number)
 
     def judge(self, sweep_id: str, number: int, job_id: str, epoch: int, *, stop: bool) -> None:
         """Record that a trial has been looked at up to this epoch, and perhaps is stopped there."""

@@ -16,6 +16,7 @@ from service.job_records import Jobs
 from service.queue import Queue
 from service.spec import SweepSpec
 from service.sweeps.asking import Asking
+from service.sweeps.keeping import ModelKeeper
 from service.sweeps.progress import Progress
 from service.sweeps.records import Sweeps
 from service.sweeps.study import ask_study
@@ -34,11 +35,12 @@ PER_WORKER = 32  # trials at a time where it does not
 class Sweeper:
     """Goes through the sweeps. Nothing connects at construction."""
 
-    def __init__(self, sweeps: Sweeps, jobs: Jobs, queue: Queue, asking: Asking) -> None:
+    def __init__(self, sweeps: Sweeps, jobs: Jobs, queue: Queue, asking: Asking, keeper: ModelKeeper) -> None:
         self._sweeps = sweeps
         self._jobs = jobs
         self._queue = queue
         self._asking = asking
+        self._keeper = keeper
         self._known: dict[str, Progress] = {}
         self._due: dict[str, float] = {}  # by sweep: when to look at it again, on the wall clock
         self._again: set[str] = set()
@@ -95,6 +97,7 @@ class Sweeper:
             self._resume(sweep)
         self._follow(sweep, known)
         if known.look(sweep):
+            self._keeper.keep_best(sweep)
             sweep = self._sweeps.get(None, sweep_id)
         if sweep.status.terminal:
             if sweep.open == 0:
@@ -156,6 +159,7 @@ class Sweeper:
         return PER_WORKER * max(1, int((self._queue.cluster() or {}).get("slots") or 1))
 
     def _end(self, sweep: Sweep) -> None:
+        self._keeper.keep_best(sweep, ended=True)
         why = "no trial was made in its time" if sweep.asked == 0 else f"none of its {sweep.asked} trials has succeeded"
         ended = self._sweeps.finish(sweep, AllTrialsFailed(why, hint="The trials' own errors say what to try."))
         if ended.status.terminal and ended.open == 0:

@@ -145,3 +145,32 @@ def test_what_is_asked_wrongly_is_named(
 def test_a_sweep_that_is_not_there_has_no_results(client: httpx.Client) -> None:
     for path in ("best", "importances", "figures/history", "export"):
         problem(client.get(f"/v1/sweeps/sweep-aaaaaaaaaaaaaaaaaaaa/{path}"), 404)
+
+
+@pytest.mark.parametrize(("keep", "kept"), [(2, [3, 10]), (0, []), (20, [n for n in range(12) if n != 5])])
+def test_the_models_of_the_best_are_kept(
+    client: httpx.Client, services: Services, ended: Ended, keep: int, kept: list[int]
+) -> None:
+    values = [0.5, 0.6, 0.7, 0.1, 0.8, None, 0.9, 0.55, 0.65, 0.75, 0.2, 0.85]
+    sweep = ended(*values, parallel=12, keep_models=keep)
+    trials = get(client, f"{sweep}/trials")["items"]
+    there = {model["job_id"] for model in get(client, "/v1/models")["items"]}
+    assert [trial["number"] for trial in trials if trial["job_id"] in there] == kept
+    assert all(get(client, f"/v1/jobs/{trial['job_id']}")["result"] for trial in trials if trial["values"])
+    again = services.sweeps.get("default", sweep.rpartition("/")[2])
+    assert sorted(services.sweeps.models(again.id)) == kept
+
+
+def test_a_model_that_has_an_alias_is_not_dropped(
+    client: httpx.Client, services: Services, ended: Ended, claim: Claim
+) -> None:
+    sweep = ended(0.5, keep_models=1)
+    (first,) = get(client, "/v1/models")["items"]
+    assert client.put("/v1/models/aliases/mine", json={"model": first["id"]}).status_code == 201
+    assert client.patch(sweep, json={"trials": 2}).status_code == 202
+    sweeper = sweeper_of(services.store, services.settings)
+    sweeper.tick()
+    succeed(services, claim(), **RESULT, best_epoch=1, validation_loss=0.25)
+    sweeper.tick()
+    assert get(client, sweep)["best"][0]["number"] == 1
+    assert len(get(client, "/v1/models")["items"]) == 2

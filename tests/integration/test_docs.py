@@ -76,6 +76,23 @@ def test_the_python_of_the_models_page_runs(live: LiveService, tmp_path: Path) -
     assert {path.name for path in tmp_path.iterdir()} == {"iris.npz", "iris.onnx", "diabetes.npz"}
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl here")
+def test_the_way_from_a_csv_to_a_model_is_the_same_three_times(live: LiveService, tmp_path: Path) -> None:
+    page = "docs/choosing.md"
+    shell, command = ["bash", "-euo", "pipefail"], f'deltaq() {{ "{sys.executable}" -m deltaq "$@"; }}\n'
+    typed(shell, blocks(page, "shell"), tmp_path, live)
+    found = [
+        typed(shell, blocks(page, "sh"), tmp_path, live),
+        typed(shell, command + blocks(page, "bash"), tmp_path, live),
+        typed([sys.executable, "-W", "error", "-"], blocks(page, "python"), tmp_path, live),
+    ]
+    prices = [float(re.findall(r"\d+\.?\d*", out.strip().splitlines()[-1])[-1]) for out in found]
+    assert all(abs(price - 350) < 60 for price in prices), prices
+    for name in ("history.json", "trials.csv", "best.json", "contour.json", "houses.journal", "trials.parquet"):
+        assert (tmp_path / name).stat().st_size > 100, name
+    assert "optimizer.learning_rate" in found[0]
+
+
 def test_the_python_of_the_sweeps_page_runs(live: LiveService, tmp_path: Path) -> None:
     out = typed([sys.executable, "-W", "error", "-"], blocks("docs/sweeps.md", "python"), tmp_path, live)
     assert out.startswith("succeeded 10 trials\n")
