@@ -88,7 +88,7 @@ def test_the_way_from_a_csv_to_a_model_is_the_same_three_times(live: LiveService
     ]
     prices = [float(re.findall(r"\d+\.?\d*", out.strip().splitlines()[-1])[-1]) for out in found]
     assert all(abs(price - 350) < 60 for price in prices), prices
-    for name in ("history.json", "trials.csv", "best.json", "contour.json", "houses.journal", "trials.parquet"):
+    for name in ("history.json", "trials.csv", "best.json", "contour.json", "homes.journal", "trials.parquet"):
         assert (tmp_path / name).stat().st_size > 100, name
     assert "optimizer.learning_rate" in found[0]
 
