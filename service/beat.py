@@ -106,6 +106,11 @@ class Beat:
         """Have an epoch's metrics recorded with the next beat."""
         self._rows.append(row)
 
+    @property
+    def has_rows(self) -> bool:
+        """Whether there are epochs that are not on record yet."""
+        return bool(self._rows)
+
     def add_line(self, level: Level, message: str) -> None:
         """Have a line written into the job's log with the next beat."""
         self._lines.append((level, message))

@@ -26,6 +26,7 @@ class JointBeat:
         self._clock = clock
         self._beats: list[Beat] = []
         self._phase, self._phase_began, self._phase_limit_s = "start", clock(), math.inf
+        self.patient_until = 0.0  # how long members wait for what is said of the epoch that all have reported
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="joint-beat", daemon=True)
 
@@ -48,6 +49,10 @@ class JointBeat:
         self._beats = [one for one in self._beats if one is not beat]
         with beat.beating:  # a beat that is under way is over
             pass
+
+    def beat(self) -> None:
+        """Beat now, in the caller's thread. Raises: StoreUnavailable."""
+        beat_together(self._queue, [beat for beat in self._beats if not beat.lost])
 
     def enter(self, phase: str, limit_s: float) -> None:
         """As `Beat.enter`, for all of them."""

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 import structlog
 
-from service.attempt import Attempt
-from service.errors import LeaseLost
+from service.attempt import PRUNER_S, Attempt, Interrupted
+from service.errors import LeaseLost, StoreUnavailable
 from service.folds import next_stage
 from service.job_inputs import JobInputs
 from service.joint_beat import JointBeat
@@ -127,6 +127,26 @@ class MemberAttempt(Attempt):
         """Look, now that all have reported an epoch. Raises: as `check`."""
         self._joint.enter("step", self.equipment.settings.step_limit_s)
         self.check()
+        if self.work.job.prunes:
+            self._heed_pruner()
+
+    def _heed_pruner(self) -> None:
+        """Stop where the sweep's pruner says so of this epoch: what it is not asked in time, it says later.
+
+        The first member that comes here has the rows of all recorded, and the time to wait begins for all.
+        Raises: Interrupted; LeaseLost.
+        """
+        try:
+            if self.beat.has_rows:
+                self._joint.beat()
+                self._joint.patient_until = time.monotonic() + PRUNER_S
+            done = stopped = False
+            while not done and (left_s := self._joint.patient_until - time.monotonic()) > 0:
+                done, stopped = self.queue.judged(self.lease, left_s)
+        except StoreUnavailable:
+            return  # training goes on
+        if stopped:
+            raise Interrupted("cancelled")
 
     def end(self, error: Exception | None) -> None:
         """Record how it ended: trained, or by an error. Raises: LeaseLost."""

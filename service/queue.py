@@ -308,7 +308,7 @@ class Queue:
         Waits up to `wait_s` seconds for the pruner to say something. Raises: LeaseLost.
         """
         done, stopped = self._held("judged", lease)
-        if not done and self._store.command("BLPOP", key("job", lease.job_id, "judged"), wait_s) is not None:
+        if not done and self._store.command("BLPOP", key("job", lease.job_id, "judged"), max(0.01, wait_s)) is not None:
             done, stopped = self._held("judged", lease)
         return done == 1, stopped == 1
 

@@ -128,3 +128,20 @@ def test_drained_by_a_restart_all_go_on_to_the_same_bits(brisk: LiveService, und
     assert idle
     assert brisk.redis("KEYS", "deltaq:population:*") == brisk.redis("KEYS", "deltaq:fusable:*") == []
     assert brisk.redis("HMGET", "deltaq:tenant:default", "jobs", "slots") == ["0", "0"]
+
+
+def test_a_pruner_stops_members_at_the_epoch_that_it_judged_and_the_rest_has_its_bits(
+    brisk: LiveService, undisturbed: list[dict[str, Any]]
+) -> None:
+    sweep_id = begin(brisk, pruner="asha")
+    jobs = ended(brisk, sweep_id)
+    found = trials(brisk, sweep_id)
+    pruned = [trial for trial in found if trial["status"] == "pruned"]
+    assert 0 < len(pruned) < TRIALS
+    for trial, job, alone in zip(found, jobs, undisturbed, strict=True):
+        rows, whole = brisk.metrics(job["id"]), brisk.metrics(alone["id"])
+        assert [row["train_loss"] for row in rows] == [row["train_loss"] for row in whole[: len(rows)]]
+        if trial["status"] == "pruned":
+            assert len(rows) == job["result"]["pruned_at"] < 60
+        else:
+            assert job["result"]["weights_sha256"] == alone["result"]["weights_sha256"]
