@@ -135,8 +135,12 @@ class Attempt:
                 return self._succeed(training, found, inputs, prepared)
             folds = [*folds, left_by(stage.fold + 1, training, found)]
 
+    def enter(self, phase: str, limit_s: float) -> None:
+        """It is in this phase now, and says so again within the limit, in seconds; else it is taken to be stuck."""
+        self.beat.enter(phase, limit_s)
+
     def _load(self) -> None:
-        self.beat.enter("loading", self.equipment.settings.load_limit_s)
+        self.enter("loading", self.equipment.settings.load_limit_s)
 
     def _prepare(self, inputs: JobInputs, stage: Stage) -> PreparedData:
         given = self.equipment
@@ -152,12 +156,15 @@ class Attempt:
             given=inputs.transform,
             cache_bytes=given.settings.cache_bytes,
         )
+        self._tell_warnings(prepared)
+        self.check()
+        return prepared
+
+    def _tell_warnings(self, prepared: PreparedData) -> None:
         for warning in prepared.warnings:
             if warning not in self._warned:
                 self._warned.add(warning)
                 self.beat.add_line("warning", warning)
-        self.check()
-        return prepared
 
     def _assemble(self, inputs: JobInputs, stage: Stage, prepared: PreparedData) -> Training:
         training = assemble(stage.resolution, prepared, self._connect, stage.span)
@@ -174,7 +181,7 @@ class Attempt:
         self.check()
         training.run(self)
         training.keep_best()
-        self.beat.enter("evaluation", self.equipment.settings.step_limit_s)
+        self.enter("evaluation", self.equipment.settings.step_limit_s)
 
     def _inputs(self) -> JobInputs:
         given = self.equipment
@@ -246,12 +253,12 @@ class Attempt:
 
     def after_step(self) -> None:
         """As between any two pieces of work. Raises: as `check`."""
-        self.beat.enter("step", self.equipment.settings.step_limit_s)
+        self.enter("step", self.equipment.settings.step_limit_s)
         self.check()
 
     def after_epoch(self, row: dict[str, Any]) -> None:
         """Hand the epoch's metrics to the beat."""
-        self.beat.enter("step", self.equipment.settings.step_limit_s)
+        self.enter("step", self.equipment.settings.step_limit_s)
         self.beat.add_row(row)
 
     def tell(self, level: Literal["info", "warning"], message: str) -> None:
@@ -308,20 +315,21 @@ class Attempt:
         Raises: Interrupted; LeaseLost.
         """
         while self.work.job.prunes:
-            self.beat.enter("saving", self.equipment.settings.save_limit_s)
+            self.enter("saving", self.equipment.settings.save_limit_s)
             done, stopped = self.beat.insist(lambda: self.queue.judged(self.lease, PRUNER_S))
             if stopped:
                 raise Interrupted("cancelled")
             if done:
                 return
-            asked = self._asked()
-            if asked is not None and asked != "over":
-                raise Interrupted(asked)
+            if self.beat.requested is not None:
+                raise Interrupted("cancelled" if self.beat.requested == "cancel" else "paused")
+            if self.requests.leave is not None:
+                raise Interrupted(self.requests.leave)
 
     def _succeed(self, training: Training, found: Kept, inputs: JobInputs, prepared: PreparedData) -> None:
         self._flush()
         self._await_pruner()
-        self.beat.enter("saving", self.equipment.settings.save_limit_s)
+        self.enter("saving", self.equipment.settings.save_limit_s)
         result = {**result_of(training, found), "fingerprint": self.equipment.fingerprint}
         result["workers_used"] = self.workers_used
         if self.fused_with is not None:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from service.errors import LeaseLost, StoreUnavailable
+from service.errors import DeltaqError, LeaseLost, StoreUnavailable
 from service.jobs import CheckpointRef, Lease
 from service.queue import BeatOf, Level, Queue, Requested
 
@@ -106,17 +106,12 @@ class Beat:
         """Have an epoch's metrics recorded with the next beat."""
         self._rows.append(row)
 
-    @property
-    def has_rows(self) -> bool:
-        """Whether there are epochs that are not on record yet."""
-        return bool(self._rows)
-
     def add_line(self, level: Level, message: str) -> None:
         """Have a line written into the job's log with the next beat."""
         self._lines.append((level, message))
 
     def add_checkpoint(self, reference: CheckpointRef) -> CheckpointRef | None:
-        """Have a checkpoint recorded at once, after the rows that were added before it.
+        """Have a checkpoint recorded at once, or with the next joint beat, after the rows that were added before it.
 
         Returns the one that it replaces, which is and will be on no record. One whose recording was tried is not
         replaced, since it may have happened: the newer one follows it.
@@ -182,12 +177,11 @@ class Beat:
 
     def _once(self, *, last: bool = False) -> None:
         beat_together(self._queue, [self], last=last)
-        if self.lost:
-            self.check()
+        self.check()
 
-    def say(self, last: bool) -> BeatOf:
+    def say(self, last: bool, most_rows: int) -> BeatOf:
         """What it has to say now: the oldest rows, and how far the training is."""
-        rows, progress = list(islice(self._rows, ROWS_AT_ONCE)), self._progress()
+        rows, progress = list(islice(self._rows, most_rows)), self._progress()
         if progress is None:
             return BeatOf(self._lease, self.ran_s, rows=rows)
         step, now, shown = progress["step"], self._clock(), self._announced
@@ -195,10 +189,13 @@ class Beat:
         announce = shown is None or (step != shown[0] and (last or now - shown[1] >= ANNOUNCE_S))
         return BeatOf(self._lease, self.ran_s, progress, announce, rows)
 
-    def hear(self, said: BeatOf, answer: Requested | LeaseLost | None) -> bool:
-        """What was said is on record, or the lease is lost; whether there are rows left to say."""
+    def hear(self, said: BeatOf, answer: Requested | DeltaqError | None) -> bool:
+        """What was said is on record, or cannot be; whether there are rows left to say."""
         if isinstance(answer, LeaseLost):
             self.lost = True
+            return False
+        if isinstance(answer, DeltaqError):
+            self.fail(answer)
             return False
         for _ in said.rows:
             self._rows.popleft()
@@ -242,7 +239,7 @@ def beat_together(queue: Queue, beats: Sequence[Beat], *, last: bool = False) ->
         checkpoints = [beat.next_checkpoint() for beat in beats]  # before the rows: what came before is recorded before
         left = list(beats)
         while left:
-            said = [beat.say(last) for beat in left]
+            said = [beat.say(last, ROWS_AT_ONCE // len(left)) for beat in left]
             answers = queue.beat_all(said)
             left = [beat for beat, mine, answer in zip(left, said, answers, strict=True) if beat.hear(mine, answer)]
         for beat, checkpoint in zip(beats, checkpoints, strict=True):

@@ -19,7 +19,7 @@ STEP_BYTES: Final = 8 << 20  # that a population may touch in a step: beyond a c
 # Each network's own: how its job is named, queued and ended, its first weights, the order of its rows, its rate.
 _OWN = frozenset(
     {
-        *("name", "tags", "priority", "retries", "time_limit_s", "not_before", "after", "reuse", "workers"),
+        *("name", "tags", "priority", "retries", "not_before", "after", "reuse", "workers"),
         *("seed", "epochs", "early_stopping", "rules"),
         *("dataset", "network", "optimizer"),  # the data is compared itself, the others are told in parts
     }
@@ -31,11 +31,12 @@ def fusion_key(spec: JobSpec, dataset: str, validation: str | None = None) -> st
 
     `spec` is resolved; `dataset` is the id or digest of its data, `validation` that of `data.validation_dataset`.
     Numbers of the optimizer and rates of dropout may differ, but not whether they are 0 or there at all: that decides
-    what is computed and kept. A job of folds is several trainings; one that asks for two workers wants their speed.
+    what is computed and kept. A job of folds is several trainings; one that asks for two workers or has a
+    time limit is to be fast by itself.
     """
     if spec.mode != "sync" or spec.optimizer.name == "lbfgs" or spec.gradient_check:
         return None
-    if spec.data.folds is not None or spec.workers.min > 1:
+    if spec.data.folds is not None or spec.workers.min > 1 or spec.time_limit_s is not None:
         return None
     shared = spec.model_dump(mode="json", exclude=set(_OWN))
     shared["data"].pop("validation_dataset")

@@ -65,6 +65,7 @@ class Jobs:
     def wake(self) -> None:
         """Have the leader look at what was accepted quietly."""
         self._store.command("LPUSH", key("wake"), 1)
+        self._store.command("LTRIM", key("wake"), 0, 0)
 
     def find_idempotent(self, tenant: str, idempotency: Idempotency) -> str | None:
         """The id of the job that this key and request made already, before anything else about it is looked at.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from types import TracebackType
 
 import structlog
 
 from service.beat import Beat, beat_together
-from service.errors import StoreUnavailable
+from service.errors import LeaseLost, StoreUnavailable
 from service.queue import Queue
 
 log = structlog.get_logger()
@@ -26,6 +27,7 @@ class JointBeat:
         self._clock = clock
         self._beats: list[Beat] = []
         self._phase, self._phase_began, self._phase_limit_s = "start", clock(), math.inf
+        self.unheard = False  # members have reported an epoch of which no pruner has been heard
         self.patient_until = 0.0  # how long members wait for what is said of the epoch that all have reported
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="joint-beat", daemon=True)
@@ -47,8 +49,6 @@ class JointBeat:
     def leave(self, beat: Beat) -> None:
         """Beat no more for this one: its job is about to end, or has ended."""
         self._beats = [one for one in self._beats if one is not beat]
-        with beat.beating:  # a beat that is under way is over
-            pass
 
     def beat(self) -> None:
         """Beat now, in the caller's thread. Raises: StoreUnavailable."""
@@ -62,11 +62,10 @@ class JointBeat:
     def _run(self) -> None:
         while not self._stopped.wait(self._interval_s):
             beats = [beat for beat in self._beats if not beat.lost]
-            if self._clock() - self._phase_began > self._phase_limit_s:
-                for beat in beats:
-                    beat.give_up(self._phase, self._phase_limit_s)
-                return
             try:
+                if self._clock() - self._phase_began > self._phase_limit_s:
+                    self._give_up(beats)
+                    return
                 beat_together(self._queue, beats)
             except StoreUnavailable:
                 continue  # training goes on; the leases are the leader's to judge
@@ -75,3 +74,8 @@ class JointBeat:
                 for beat in beats:
                     beat.fail(failure)
                 return
+
+    def _give_up(self, beats: Sequence[Beat]) -> None:
+        for beat in beats:
+            with suppress(LeaseLost):
+                beat.give_up(self._phase, self._phase_limit_s)

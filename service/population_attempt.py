@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import replace
+from typing import Any
 
 import structlog
 
@@ -49,7 +50,6 @@ class PopulationAttempt:
     def run(self) -> None:
         """Train all, and record how each ends."""
         with ExitStack() as checkpoints, self._joint:
-            self._joint.enter("loading", self._settings.load_limit_s)
             for attempt in self._attempts:
                 checkpoints.enter_context(attempt.checkpoints)
                 self._joint.add(attempt.beat)
@@ -62,6 +62,7 @@ class PopulationAttempt:
 
     def _made_ready(self, attempt: MemberAttempt) -> bool:
         try:
+            self._joint.enter("loading", self._settings.load_limit_s)
             self._prepared = attempt.make_ready(self._prepared)
         except Exception as error:
             self._end(attempt, error)
@@ -79,6 +80,8 @@ class PopulationAttempt:
             attempt.end(error)
         except LeaseLost as lost:
             log.warning("lease lost", job=attempt.lease.job_id, detail=lost.detail)
+        except Exception:
+            log.exception("how a job ended is not recorded", job=attempt.lease.job_id)
         finally:
             self._joint.leave(attempt.beat)
 
@@ -99,6 +102,10 @@ class MemberAttempt(Attempt):
         assert self.training is not None
         return self.training
 
+    def enter(self, phase: str, limit_s: float) -> None:
+        """Its beat is that of all."""
+        self._joint.enter(phase, limit_s)
+
     def make_ready(self, prepared: PreparedData | None) -> PreparedData:
         """Put the training together where it goes on, on the data that the others have, if they have it already.
 
@@ -107,6 +114,7 @@ class MemberAttempt(Attempt):
         inputs, saved = self._inputs(), self._saved()
         stage = next_stage(inputs.resolution, ())
         prepared = prepared or self._prepare(inputs, stage)
+        self._tell_warnings(prepared)
         training = self._assemble(inputs, stage, prepared)
         if saved is not None:
             saved.put_back(training)
@@ -120,31 +128,35 @@ class MemberAttempt(Attempt):
         now = time.monotonic()
         if now - self._looked >= LOOK_S:
             self._looked = now
-            self._joint.enter("step", self.equipment.settings.step_limit_s)
-            self.check()
+            super().after_step()
+
+    def after_epoch(self, row: dict[str, Any]) -> None:
+        """Hand the epoch's metrics to the beat; no pruner has been heard about it."""
+        super().after_epoch(row)
+        self._joint.unheard = True
 
     def after_reports(self) -> None:
         """Look, now that all have reported an epoch. Raises: as `check`."""
-        self._joint.enter("step", self.equipment.settings.step_limit_s)
-        self.check()
+        super().after_step()
         if self.work.job.prunes:
             self._heed_pruner()
 
     def _heed_pruner(self) -> None:
-        """Stop where the sweep's pruner says so of this epoch: what it is not asked in time, it says later.
+        """Stop where the sweep's pruner says so of this epoch; what it does not say in time, it says later.
 
         The first member that comes here has the rows of all recorded, and the time to wait begins for all.
         Raises: Interrupted; LeaseLost.
         """
+        joint, done, stopped = self._joint, False, False
         try:
-            if self.beat.has_rows:
-                self._joint.beat()
-                self._joint.patient_until = time.monotonic() + PRUNER_S
-            done = stopped = False
-            while not done and (left_s := self._joint.patient_until - time.monotonic()) > 0:
+            if joint.unheard:
+                joint.unheard, joint.patient_until = False, 0.0
+                joint.beat()
+                joint.patient_until = time.monotonic() + PRUNER_S
+            while not (done or stopped) and (left_s := joint.patient_until - time.monotonic()) > 0:
                 done, stopped = self.queue.judged(self.lease, left_s)
         except StoreUnavailable:
-            return  # training goes on
+            joint.patient_until = 0.0  # training goes on, of the others too
         if stopped:
             raise Interrupted("cancelled")
 

@@ -15,12 +15,12 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, cast
 
 from service import strict_json
-from service.errors import DeltaqError, DependencyFailed, LeaseLost, Poisonous
+from service.errors import DeltaqError, DependencyFailed, Poisonous
 from service.gang_size import GangSize
 from service.job_fields import job_from_fields
 from service.jobs import TRANSITIONS_LINE, CheckpointRef, Job, JobStatus, Lease
 from service.lease_watch import LeaseWatch
-from service.refusals import lease_lost
+from service.refusals import epoch_gap, lease_lost
 from service.store import Store, key
 from service.timestamps import now
 
@@ -247,10 +247,10 @@ class Queue:
         given: dict[str, Any] = {"progress": text, "announce": 1 if announce else None}
         return _requested(self._held("beat", lease, attempt_ms=round(1000 * ran_s), **given)[0])
 
-    def beat_all(self, beats: Sequence[BeatOf]) -> list[Requested | LeaseLost | None]:
+    def beat_all(self, beats: Sequence[BeatOf]) -> list[Requested | DeltaqError | None]:
         """Beat for several jobs at once, each with the rows that are to be recorded before.
 
-        Returns what is asked of each, or that its lease is lost. Raises: IllegalTransition when an epoch is left out.
+        Returns what is asked of each; or LeaseLost, or IllegalTransition where an epoch is left out.
         """
         given: dict[str, Any] = {}
         for number, one in enumerate(beats, start=1):
@@ -262,10 +262,7 @@ class Queue:
             if one.rows:
                 given[f"first{number}"], given[f"rows{number}"] = one.rows[0]["epoch"], _lines(one.rows)
         answers = self._store.run("beat_all", count=len(beats), **given)
-        return [
-            lease_lost(one.lease.job_id, "beat") if word == "lost" else _requested(word)
-            for one, word in zip(beats, answers, strict=True)
-        ]
+        return [_heard(one, word) for one, word in zip(beats, answers, strict=True)]
 
     def record_epochs(self, lease: Lease, rows: Sequence[Mapping[str, Any]]) -> int:
         """Record the metrics of epochs (`row["epoch"]`, from 1) that follow one another; what is there already stays.
@@ -362,6 +359,14 @@ def _claimed(flat: Sequence[str]) -> ClaimedJob:
     fields = dict(zip(flat[::2], flat[1::2], strict=True))
     job = job_from_fields(flat)
     return ClaimedJob(job, Lease(job.id, fields["token"]), GangSize.from_fields(fields))
+
+
+def _heard(said: BeatOf, word: str) -> Requested | DeltaqError | None:
+    if word == "lost":
+        return lease_lost(said.lease.job_id, "beat")
+    if word.startswith("gap "):
+        return epoch_gap(said.lease.job_id, str(said.rows[0]["epoch"]), word.removeprefix("gap "))
+    return _requested(word)
 
 
 def _lines(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -79,7 +79,8 @@ def _epoch_lost(epoch: str, current: str) -> LeaseLost:
     return LeaseLost(f"leader epoch {epoch} is over: the present one is {current}")
 
 
-def _epoch_gap(job_id: str, epoch: str, expected: str) -> IllegalTransition:
+def epoch_gap(job_id: str, epoch: str, expected: str) -> IllegalTransition:
+    """Metrics came of an epoch that is not the next one."""
     return IllegalTransition(
         f"job {job_id}: metrics of epoch {epoch} came while epoch {expected} is the next to record"
     )
@@ -165,7 +166,7 @@ _BUILDERS: dict[str, Callable[..., DeltaqError]] = {
     "illegal": _illegal,
     "lease_lost": lease_lost,
     "epoch_lost": _epoch_lost,
-    "epoch_gap": _epoch_gap,
+    "epoch_gap": epoch_gap,
     "in_use": _in_use,
     "in_use_by_sweep": _in_use_by_sweep,
     "sweep_not_found": sweep_not_found,

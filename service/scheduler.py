@@ -152,13 +152,13 @@ class Scheduler:
         if job is None:
             return 0
         others = [
-            Running(one, _priority(pool, running, one.lease)) for one in jobs if running[one.lease].requested is None
+            Running(one, _priority(pool, running, one.lease)) for one in jobs if _goes_on(pool, running, one.lease)
         ]
         leaving = preempted(job, others, coming)
         for lease in leaving:
             log.info("pre-empting", job=lease.job_id, by=job.job_id)
             pool.send_back(lease, f"pre-empted by a job of priority {job.priority}")
-            self._leaving.add(lease)
+            self._leaving |= set(pool.serving()[lease].leases)
             self._line.take(job.job_id)
         return sum(len(one.slots) for one in jobs if one.lease in leaving)
 
@@ -230,6 +230,11 @@ def _most_slots(running: Iterable[RunningJob]) -> Iterator[int]:
     """How many slots all can use: a population uses one."""
     yield from (entry.size.most for entry in running if not entry.population)
     yield from (1 for _ in {entry.population for entry in running if entry.population})
+
+
+def _goes_on(pool: Pool, running: Mapping[Lease, RunningJob], lease: Lease) -> bool:
+    """Whether its runner will be busy, though nothing is asked of it: of a population, with any member."""
+    return any(running[one].requested is None for one in pool.serving()[lease].leases if one in running)
 
 
 def _priority(pool: Pool, running: Mapping[Lease, RunningJob], lease: Lease) -> int:

@@ -2,7 +2,8 @@
 -- Beat for several running jobs, each under its own lease: record the metrics of its epochs, then renew its lease.
 -- count; of each, with its number from 1 behind the name: job, token, attempt_ms, progress (JSON, or none), announce (1,
 -- or none), first and rows (as for record_epochs, or none)
--- Answers {'' | cancel | pause | lost, …}, one each: what is asked of it, or that its lease is held by another.
+-- Answers {'' | cancel | pause | lost | gap N, …}, one each: what is asked of it; or that its lease is held by another, or
+-- that epoch N is the next to record, and nothing is written of this one.
 
 local answer = {'ok'}
 for number = 1, tonumber(arg.count) do
@@ -11,12 +12,14 @@ for number = 1, tonumber(arg.count) do
   if not holds_lease(job, given('token')) then
     answer[#answer + 1] = 'lost'
   else
-    if given('rows') then
-      local _, missing = record_rows(job, given('first'), given('rows'))
-      if missing then return refuse('epoch_gap', job.id, given('first'), missing) end
+    local _, missing
+    if given('rows') then _, missing = record_rows(job, given('first'), given('rows')) end
+    if missing then
+      answer[#answer + 1] = 'gap ' .. missing
+    else
+      renew(job, given('attempt_ms'), given('progress'), given('announce'))
+      answer[#answer + 1] = job.requested
     end
-    renew(job, given('attempt_ms'), given('progress'), given('announce'))
-    answer[#answer + 1] = job.requested
   end
 end
 return answer

@@ -44,8 +44,10 @@ if not may(job.status, 'running') then return refuse('illegal', job.id, 'claim',
 local ids = {job.id}
 if job.fuse ~= '' then
   local most = math.min(tonumber(arg.population), tonumber(redis.call('HGET', job.key, 'members')))
-  local count = math.min(most, math.ceil(redis.call('ZCARD', fusable(job)) / tonumber(arg.free)))
-  for _, id in ipairs(redis.call('ZRANGE', fusable(job), 0, count - 1)) do
+  local first = -job.priority * QUEUE_STRIDE -- of the same priority alone: with it come none past others that wait
+  local from, to = whole(first), '(' .. whole(first + QUEUE_STRIDE)
+  local count = math.min(most, math.ceil(redis.call('ZCOUNT', fusable(job), from, to) / tonumber(arg.free)))
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', fusable(job), from, to, 'LIMIT', 0, count)) do
     if id ~= job.id and #ids < count then ids[#ids + 1] = id end
   end
 end

@@ -93,7 +93,11 @@ class Asking:
             self._datasets = sweep.id, {}
         prepared = self._submission.prepare(Submitted(sweep.tenant, spec), self._datasets[1], fusable=True)
         assert isinstance(prepared, Acceptance)  # there is no key by which it might have been made before
-        return replace(prepared, trial=replace(trial, repeat=repeat, parameters=prepared.parameters), quiet=True)
+        fusion = prepared.fusion
+        if fusion is not None and trial.prunes:  # members wait for their pruner together
+            fusion = fusion._replace(key=f"{fusion.key} {sweep.id}")
+        made = replace(trial, repeat=repeat, parameters=prepared.parameters)
+        return replace(prepared, trial=made, fusion=fusion, quiet=True)
 
     def _accept(self, waiting: Sequence[tuple[TrialJob, Sequence[Acceptance]]]) -> Iterator[Trial]:
         if not waiting:

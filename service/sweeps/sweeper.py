@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import structlog
 
-from service.errors import DeltaqError, NoTrial, QueueFull, SweepNotFound, TrainingFailed, Unavailable
+from service.errors import DeltaqError, NoTrial, QueueFull, RedisUnavailable, SweepNotFound, TrainingFailed, Unavailable
 from service.job_records import Jobs
 from service.queue import Queue
 from service.spec import SweepSpec
@@ -53,8 +53,8 @@ class Sweeper:
         self._again = set()
         changed |= {sweep for sweep, due in self._due.items() if due <= now}
         if now - self._looked >= FULL_S or now < self._looked:
-            self._looked = now
             changed |= self._sweeps.live()
+            self._looked = now
         if now - self._shown >= SHOWN_S or now < self._shown:
             self._shown = now
             self._sweeps.show_sweeper()
@@ -82,7 +82,7 @@ class Sweeper:
                 self._due[sweep_id] = time.time() + FULL_AGAIN_S
             case SweepNotFound():
                 pass
-            case Unavailable():
+            case RedisUnavailable():
                 self._looked = 0.0
                 raise error
             case _:

@@ -142,3 +142,39 @@ def test_a_key_still_answers_when_its_job_is_archived(
         assert answer.json()["id"] == job["id"]
         assert answer.json()["status"] == "succeeded"
     assert services.queue.depth() == 0
+
+
+def test_who_comes_as_both_trips_come_back_is_not_left_waiting(services: Services, redis_url: str) -> None:
+    record(services, two_classes())
+    asked = [Submitted("default", SPEC_OF({**SPEC, "name": str(number)})) for number in range(3)]
+    for one in asked:
+        services.submission.prepare(one)
+
+    class Held(AsyncStore):
+        """Its answers come when they are let go, all at once."""
+
+        def __init__(self, url: str) -> None:
+            super().__init__(url)
+            self.go = asyncio.Event()
+
+        async def run_all(
+            self, script: str, many: Sequence[Mapping[str, Argument | None]]
+        ) -> list[list[Any] | DeltaqError]:
+            answers = await super().run_all(script, many)
+            await self.go.wait()
+            return answers
+
+    async def submit() -> Job:
+        store = Held(redis_url)
+        intake = Intake(services.submission, store, Limits())
+        first = [asyncio.create_task(intake.submit(one)) for one in asked[:2]]
+        await asyncio.sleep(0.2)
+        store.go.set()
+        late = asyncio.create_task(intake.submit(asked[2]))
+        await asyncio.gather(*first)
+        try:
+            return await asyncio.wait_for(late, 5)
+        finally:
+            await store.close()
+
+    assert asyncio.run(submit()).spec.name == "2"

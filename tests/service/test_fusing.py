@@ -18,7 +18,7 @@ BASE: dict[str, Any] = {
     "optimizer": {"momentum": 0.9, "weight_decay": 0.01, "l2": 0.1, "clip_norm": 1.0, "learning_rate": 0.1},
 }
 OWN: list[dict[str, Any]] = [
-    {"name": "another", "tags": {"a": "b"}, "priority": 4, "retries": 0, "time_limit_s": 5.0, "reuse": True},
+    {"name": "another", "tags": {"a": "b"}, "priority": 4, "retries": 0, "reuse": True},
     {"not_before": "2030-01-01T00:00:00Z", "after": ["job-" + "a" * 20]},
     {"seed": 3, "epochs": 7},
     {"early_stopping": {"metric": "validation_auc", "patience": 3}},
@@ -59,6 +59,7 @@ ALONE: list[dict[str, Any]] = [
     {"mode": "async"},
     {"mode": "bounded_staleness"},
     {"data": {"folds": 3}},
+    {"time_limit_s": 5.0},
     {"gradient_check": True},
     {"shards": 4, "workers": {"min": 2}},
 ]
