@@ -10,11 +10,13 @@ from typing import Any
 
 import ray
 import structlog
-from ray.exceptions import RayError
+from ray.exceptions import ActorUnschedulableError, RayActorError, RayError
 from ray.util import list_named_actors
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 log = structlog.get_logger()
+
+GONE = (RayActorError, ActorUnschedulableError)  # it has died, or its node had before it stood
 
 
 def nodes() -> list[dict[str, Any]]:

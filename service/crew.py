@@ -16,7 +16,6 @@ from typing import Any
 
 import ray
 import structlog
-from ray.exceptions import RayActorError
 
 from service import actors, pool_size
 from service.member import FRESH_S, Backoff, Member
@@ -165,7 +164,7 @@ class Crew:
     def _hear(self, member: Member, call: Any) -> None:
         try:
             place = ray.get(call)
-        except RayActorError as death:
+        except actors.GONE as death:
             self.bury(member, actors.reason_of(death))
             return
         first = member.place is None

@@ -11,7 +11,7 @@ from typing import Any
 
 import ray
 import structlog
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import RayTaskError
 
 from service import actors
 from service.crew import Crew
@@ -149,7 +149,7 @@ class Pool:
         runner.work = None
         try:
             answer = ray.get(call)
-        except RayActorError as death:
+        except actors.GONE as death:
             self._crew.bury(runner, actors.reason_of(death))
         except RayTaskError as error:
             self._hear_refusal(runner, error)
@@ -182,7 +182,7 @@ class Pool:
         runner.change = None
         try:
             slots = ray.get(call)
-        except RayActorError as death:
+        except actors.GONE as death:
             self._crew.bury(runner, actors.reason_of(death))
         except RayTaskError as error:
             if isinstance(error.cause, LeaseLost):

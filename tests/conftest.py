@@ -43,13 +43,20 @@ CLUSTERS = (
     "tests/hosts/", "tests/integration/", "tests/deltaq/test_demo.py", "tests/service/test_embedded.py",
     "tests/service/test_pool.py",
 )  # fmt: skip
+# These do as well, and are waited for beside those: all in one row would take longer than everything else together.
+BESIDE = ("tests/integration/test_docs.py", "tests/integration/test_populations.py", "tests/integration/test_sweeps.py")
+
+
+def in_a_row(nodeid: str) -> bool:
+    """Whether it is one of the clusters that come one after the other."""
+    return nodeid.startswith(CLUSTERS) and not nodeid.startswith(BESIDE)
 
 
 class Files(LoadScopeScheduling):  # type: ignore[misc]
     """Tests side by side: the clusters one after the other, every other file in one piece."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "clusters" if nodeid.startswith(CLUSTERS) else nodeid.partition("::")[0]
+        return "clusters" if in_a_row(nodeid) else nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Files:
@@ -60,7 +67,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Files:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Side by side, what takes longest is begun first."""
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: not item.nodeid.startswith(CLUSTERS))
+        items.sort(key=lambda item: not in_a_row(item.nodeid))
 
 
 @pytest.fixture(scope="session")
