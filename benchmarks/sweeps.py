@@ -89,6 +89,8 @@ def compared(own: Served, options: argparse.Namespace) -> str:
     rows, versions, absent, mine = list[list[str]](), list[str](), list[str](), list[float]()
     own.seconds(options.trials)  # warm
     for peer in PEERS:
+        if peer.slow and not options.slow_rounds:
+            continue
         with ExitStack() as running:
             try:
                 side = Side([options.peer_python, "-m", *peer.command], ONE_THREAD)
