@@ -85,6 +85,7 @@ class Acceptance:
     work: str | None = None
     fingerprint: str | None = None
     fusion: Fusion | None = None
+    spec_text: str | None = None  # the spec as JSON, where it has been written before
     trial: TrialJob | None = None
     parameters: int | None = None  # of its network
     quiet: bool = False  # the leader is woken later, for several at once
@@ -103,7 +104,7 @@ class Acceptance:
         return {
             "job": self.job_id,
             "tenant": self.tenant,
-            "spec": strict_json.encode(spec.model_dump(mode="json")),
+            "spec": self.spec_text or spec_text(spec),
             "dataset": self.dataset.id,
             "sha256": self.dataset.sha256,
             "validation": None if self.validation is None else self.validation.id,
@@ -150,6 +151,11 @@ class Acceptance:
             **standing(found),
         )
         return job, True
+
+
+def spec_text(spec: JobSpec) -> str:
+    """A spec as a job's record has it."""
+    return strict_json.encode(spec.model_dump(mode="json"))
 
 
 def idempotency_arguments(idempotency: Idempotency | None) -> dict[str, Argument | None]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from service import strict_json
-from service.acceptance import Acceptance, Idempotency
+from service.acceptance import Acceptance, Idempotency, spec_text
 from service.dataset_records import DatasetRecords
 from service.datasets import Dataset
 from service.errors import DatasetNotFound, FieldError, InvalidSpec
@@ -62,6 +62,7 @@ class _Resolved:
     work: str
     parameters: int
     fusion: Fusion | None
+    text: str  # of the spec
 
 
 class Submission:
@@ -127,7 +128,8 @@ class Submission:
         work = work_digest(found.spec, dataset, validation)
         fusion = fusion_of(found, dataset.id, None if validation is None else validation.id)
         size = gang_size(found)
-        return _Resolved(found.spec, dataset, validation, found.warnings, size, work, found.parameters, fusion)
+        text = spec_text(found.spec)
+        return _Resolved(found.spec, dataset, validation, found.warnings, size, work, found.parameters, fusion, text)
 
     def resolve(self, tenant: str, spec: JobSpec) -> Resolution:
         """Say what a job of this spec would be, every auto resolved; nothing is queued.
@@ -203,5 +205,6 @@ def _acceptance(one: Submitted, found: _Resolved, warnings: Sequence[str], done:
         done=done,
         work=found.work,
         parameters=found.parameters,
+        spec_text=found.text,
         fingerprint=strict_json.sha256(kernels.fingerprint()) if one.spec.reuse else None,
     )
