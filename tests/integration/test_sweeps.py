@@ -20,6 +20,7 @@ SPEC: dict[str, Any] = {
     "trials": 10,
     "sampler": "random",
 }
+LONG_FORM = pytest.mark.chaos  # one of each kind is tried in every check
 
 
 def start(live: LiveService, **changes: Any) -> str:
@@ -85,9 +86,9 @@ def test_a_sweep_finds_the_best_and_its_spec_can_be_sent_again(live: LiveService
     [
         ("sweeper", {"sampler": "random", "parallel": 4}),
         ("sweeper", {"sampler": "tpe", "parallel": 1, "pruner": "asha"}),
-        ("scheduler", {"sampler": "cma_es", "parallel": 1, "space": RATES}),
         ("scheduler", {"sampler": "qmc", "parallel": 3}),
-        ("sweeper", {"sampler": "tpe", "parallel": 1, "repeats": 2, "trials": 6}),
+        pytest.param("scheduler", {"sampler": "cma_es", "parallel": 1, "space": RATES}, marks=LONG_FORM),
+        pytest.param("sweeper", {"sampler": "tpe", "parallel": 1, "repeats": 2, "trials": 6}, marks=LONG_FORM),
     ],
 )
 def test_killed_halfway_the_trials_are_those_of_an_undisturbed_sweep(
@@ -103,7 +104,7 @@ def test_killed_halfway_the_trials_are_those_of_an_undisturbed_sweep(
     assert outcome(live, sweep) == outcome(live, undisturbed)
 
 
-@pytest.mark.parametrize("parallel", [1, 4, 9])
+@pytest.mark.parametrize("parallel", [4, pytest.param(1, marks=LONG_FORM), pytest.param(9, marks=LONG_FORM)])
 def test_a_grid_has_nine_points_once_each_though_one_fails(live: LiveService, parallel: int) -> None:
     space = {"optimizer.learning_rate": {"grid": [0.01, 0.1, 1e9]}, "network.hidden": {"grid": CHOICES}}
     sweep = start(live, sampler="grid", space=space, trials=9, parallel=parallel)
@@ -141,7 +142,14 @@ def test_a_trials_value_is_that_of_the_weights_kept(live: LiveService, stopping:
     assert best["value"] == min(trial["values"][0] for trial in trials(live, sweep) if trial["values"])
 
 
-@pytest.mark.parametrize(("sampler", "pruner"), [("tpe", "median"), ("cma_es", "asha"), ("qmc", "hyperband")])
+@pytest.mark.parametrize(
+    ("sampler", "pruner"),
+    [
+        ("tpe", "median"),
+        pytest.param("cma_es", "asha", marks=LONG_FORM),
+        pytest.param("qmc", "hyperband", marks=LONG_FORM),
+    ],
+)
 def test_trials_that_diverge_fail_and_the_rest_goes_on(live: LiveService, sampler: str, pruner: str) -> None:
     space = {"optimizer.learning_rate": {"log_uniform": [1e-3, 1e6]}}
     found = finish(live, start(live, sampler=sampler, pruner=pruner, space=space, trials=20))
