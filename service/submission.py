@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Generic, TypeVar
 
 from service import strict_json
 from service.acceptance import Acceptance, Idempotency, spec_text
@@ -27,8 +28,10 @@ from service.warm_start import as_start, find_start
 from workers import kernels
 
 Datasets = dict[str, Dataset]  # by id or name
+Found = TypeVar("Found")
 
-_REMEMBERED = 256  # requests whose resolution is kept
+_REMEMBERED = 256  # of each kind
+_FEW_COLUMNS = 100  # to resolve a spec for so many takes well below a millisecond
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,8 @@ class Submission:
         self._queue = queue
         self._datasets = datasets
         self._max_job_bytes = max_job_bytes
-        self._remembered = _Remembered()
+        self._requests = _Remembered[_Resolved]()  # by tenant and what makes two requests the same
+        self._found = _Remembered[Dataset]()  # those of few columns, by tenant and id or name
 
     def submit(self, tenant: str, spec: JobSpec, idempotency_key: str | None = None) -> Job:
         """Queue a job; the same key and spec again give the job that they made.
@@ -105,23 +109,44 @@ class Submission:
             if made is not None:  # its data set may be gone by now: the answer stays the same
                 return self._history.get(one.tenant, made)
         found = self._resolve_to_queue(one, known)
-        self._remembered.put(one, found)
+        self._requests.put((one.tenant, one.sha256), found)
         warnings = [*found.warnings, *self._waits_for_slots(one.spec)]
         done = self._history.done_long_ago(one.tenant, one.spec.after)
         prepared = _acceptance(one, found, warnings, done)
         return replace(prepared, fusion=found.fusion) if fusable else prepared
 
     def at_hand(self, one: Submitted) -> Acceptance | None:
-        """What `prepare` returned for the same request, where it may be taken for true: it asks nobody.
+        """What `prepare` would return, where it can be said at once and may be taken for true: it asks nobody.
 
-        A data set may have been deleted since, and its name used again; or the key may have made a job whose record is
-        archived. The step that accepts says UnknownDataset or JobNotFound then, and it has to be prepared.
+        A data set may have been deleted since it was found, and its name used again; or the key may have made a job
+        whose record is archived. The step that accepts says UnknownDataset or JobNotFound then, and it has to be
+        prepared.
         """
         spec = one.spec
         if spec.after or spec.workers.min > 1 or spec.warm_start is not None:  # what these come to changes
             return None
-        found = self._remembered.get(one)
-        return None if found is None else _acceptance(one, found, found.warnings)
+        request = one.tenant, one.sha256
+        found = self._requests.get(request)
+        if found is None:
+            known = self._known(one)
+            if known is None:
+                return None
+            try:
+                found = self._resolve_to_queue(one, known)
+            except InvalidSpec:
+                return None  # for this data set: its name may be another's by now
+            self._requests.put(request, found)
+        return _acceptance(one, found, found.warnings)
+
+    def _known(self, one: Submitted) -> Datasets | None:
+        """The data sets of a request as they were found last; None: one has not been found yet."""
+        known = {}
+        for name in filter(None, (one.spec.dataset, one.spec.data.validation_dataset)):
+            found = self._found.get((one.tenant, name))
+            if found is None:
+                return None
+            known[name] = found
+        return known
 
     def _resolve_to_queue(self, one: Submitted, known: Datasets | None) -> _Resolved:
         dataset, validation, found = self._resolve(one.tenant, one.spec, known)
@@ -154,9 +179,11 @@ class Submission:
             return known[id_or_name]
         try:
             found = known[id_or_name] = Dataset.from_document(self._datasets.find(tenant, id_or_name))
-            return found
         except DatasetNotFound:
             raise unknown_dataset(id_or_name, pointer) from None
+        if len(found.columns) <= _FEW_COLUMNS:
+            self._found.put((tenant, id_or_name), found)
+        return found
 
     def _waits_for_slots(self, spec: JobSpec) -> list[str]:
         """A warning where the cluster has never room for the job as it is now."""
@@ -176,19 +203,19 @@ class Submission:
             raise InvalidSpec(f"network.hidden: {what}; allowed are {allowed} (DELTAQ_MAX_JOB_BYTES)", errors=[error])
 
 
-class _Remembered:
-    """What the latest requests came to; any thread's."""
+class _Remembered(Generic[Found]):
+    """What the latest questions came to; any thread's."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, str], _Resolved] = {}
+        self._found: dict[tuple[str, str], Found] = {}
         self._lock = threading.Lock()
 
-    def get(self, one: Submitted) -> _Resolved | None:
-        return self._found.get((one.tenant, one.sha256))
+    def get(self, question: tuple[str, str]) -> Found | None:
+        return self._found.get(question)
 
-    def put(self, one: Submitted, found: _Resolved) -> None:
+    def put(self, question: tuple[str, str], found: Found) -> None:
         with self._lock:
-            self._found[one.tenant, one.sha256] = found
+            self._found[question] = found
             if len(self._found) > _REMEMBERED:
                 del self._found[next(iter(self._found))]  # the oldest
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import redis
 
 from api.intake import TOGETHER, TRIPS, Intake
 from api.services import Services
@@ -125,6 +127,30 @@ def test_a_name_that_is_used_again_means_the_new_data(client: httpx.Client, serv
     problem(client.post("/v1/jobs", json=SPEC), 422)
     new = record(services, two_classes())
     assert client.post("/v1/jobs", json=SPEC).json()["spec"]["dataset"] == new.id
+
+
+def test_a_spec_that_is_new_is_held_against_the_data_that_the_name_means_now(
+    client: httpx.Client, services: Services
+) -> None:
+    old = record(services, two_classes())
+    job = client.post("/v1/jobs", json=SPEC).json()
+    client.post(f"/v1/jobs/{job['id']}/cancel")
+    services.datasets.delete("default", old.id)
+    x, y, label = (made := two_classes()).columns
+    new = record(services, replace(made, columns=(replace(x, name="z"), y, label)))
+    answer = client.post("/v1/jobs", json={**SPEC, "data": {"features": ["z"]}})
+    assert answer.json()["spec"]["dataset"] == new.id
+    problem(client.post("/v1/jobs", json={**SPEC, "data": {"features": ["x"]}}), 422)
+
+
+def test_a_spec_that_is_new_asks_for_no_data_set_that_was_found_before(redis_url: str, services: Services) -> None:
+    record(services, two_classes())
+    services.submission.prepare(Submitted("default", SPEC_OF(SPEC)))
+    asked = [Submitted("default", SPEC_OF({**SPEC, "seed": number})) for number in range(20)]
+    services.store.command("CONFIG", "RESETSTAT")
+    assert all(isinstance(job, Job) for job in together(CountingStore(redis_url), services, asked))
+    with redis.Redis.from_url(redis_url) as client:
+        assert client.info("commandstats")["cmdstat_evalsha"]["calls"] == len(asked)
 
 
 @pytest.mark.parametrize("changed", [{}, {"seed": 1}])
