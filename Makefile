@@ -45,7 +45,7 @@ up: $(VENV)/run.stamp ## Start the service and keep it up; Ctrl-C stops it
 	@exec $(BIN)/deltaq up
 
 test: $(VENV)/dev.stamp ## The whole test suite, on real parts that it starts itself
-	$(BIN)/python -m pytest --numprocesses=2 --dist=loadscope --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses=3 --dist=loadscope --no-loadscope-reorder
 
 check: $(VENV)/dev.stamp ## What CI runs: format, lint, types, import directions, tests
 	$(BIN)/ruff format --check .

@@ -38,25 +38,28 @@ settings.load_profile("deltaq")
 # A shell starts what runs in its background deaf to Ctrl-C, and so would be all that tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# These start clusters of several processes, and mostly wait for them.
-CLUSTERS = (
-    "tests/hosts/", "tests/integration/", "tests/deltaq/test_demo.py", "tests/service/test_embedded.py",
-    "tests/service/test_pool.py",
-)  # fmt: skip
-# These do as well, and are waited for beside those: all in one row would take longer than everything else together.
-BESIDE = ("tests/integration/test_docs.py", "tests/integration/test_populations.py", "tests/integration/test_sweeps.py")
+# What starts clusters of several processes mostly waits for them: two rows of it, one after the other in each, leave
+# room for everything else beside them. A file is in the first row that names it.
+ROWS = {
+    "few": (
+        "tests/hosts/", "tests/integration/test_docs.py", "tests/integration/test_populations.py",
+        "tests/integration/test_sweeps.py", "tests/deltaq/test_demo.py", "tests/service/test_embedded.py",
+        "tests/service/test_pool.py",
+    ),
+    "many": ("tests/integration/",),
+}  # fmt: skip
 
 
-def in_a_row(nodeid: str) -> bool:
-    """Whether it is one of the clusters that come one after the other."""
-    return nodeid.startswith(CLUSTERS) and not nodeid.startswith(BESIDE)
+def row_of(nodeid: str) -> str | None:
+    """The row of clusters that a test belongs to."""
+    return next((row for row, paths in ROWS.items() if nodeid.startswith(paths)), None)
 
 
 class Files(LoadScopeScheduling):  # type: ignore[misc]
-    """Tests side by side: the clusters one after the other, every other file in one piece."""
+    """Tests side by side: the clusters of a row one after the other, every other file in one piece."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "clusters" if in_a_row(nodeid) else nodeid.partition("::")[0]
+        return row_of(nodeid) or nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Files:
@@ -67,7 +70,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Files:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Side by side, what takes longest is begun first."""
     if "PYTEST_XDIST_WORKER" in os.environ:
-        items.sort(key=lambda item: not in_a_row(item.nodeid))
+        order = {"many": 0, "few": 1, None: 2}
+        items.sort(key=lambda item: order[row_of(item.nodeid)])
 
 
 @pytest.fixture(scope="session")
