@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import orjson
+
+Types = Mapping[str, Callable[[Any], Any]]  # by field
 
 
 class JobStatus(StrEnum):
@@ -32,18 +34,15 @@ class Record:
 
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
+    _types: ClassVar[Types] = {}  # what makes those fields that are not plain
+
     @classmethod
     def read(cls, document: Mapping[str, Any] | None) -> Self:
         """Take the known fields out of a document; what is missing or null keeps its default."""
         document = document or {}
-        known = (f.name for f in fields(cls) if f.name != "raw")
-        values = {name: document[name] for name in known if document.get(name) is not None}
-        return cls(raw=document, **cls.converted(values))
-
-    @classmethod
-    def converted(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Turn plain values into the record's own types."""
-        return values
+        known = [f.name for f in fields(cls) if f.name != "raw" and document.get(f.name) is not None]
+        values = {name: cls._types[name](document[name]) if name in cls._types else document[name] for name in known}
+        return cls(raw=document, **values)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,17 +117,13 @@ class JobRecord(Record):
     requested: str | None = None
     error: JobError | None = None
 
-    @classmethod
-    def converted(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Read status, progress, error and warnings as their own types."""
-        readers: dict[str, Callable[[Any], Any]] = {
-            "status": JobStatus,
-            "progress": Progress.read,
-            "error": JobError.read,
-            "warnings": tuple,
-            "waits_for": tuple,
-        }
-        return {name: readers[name](value) if name in readers else value for name, value in values.items()}
+    _types: ClassVar[Types] = {
+        "status": JobStatus,
+        "progress": Progress.read,
+        "error": JobError.read,
+        "warnings": tuple,
+        "waits_for": tuple,
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,11 +155,7 @@ class Dataset(Record):
     sha256: str | None = None
     created_at: str | None = None
 
-    @classmethod
-    def converted(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Read the columns as Columns and make the lists immutable."""
-        readers: dict[str, Callable[[Any], Any]] = {"classes": tuple, "warnings": tuple, "columns": _columns}
-        return {name: readers[name](value) if name in readers else value for name, value in values.items()}
+    _types: ClassVar[Types] = {"classes": tuple, "warnings": tuple, "columns": _columns}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,10 +171,7 @@ class ModelRecord(Record):
     metrics: Mapping[str, Any] = field(default_factory=dict)
     created_at: str | None = None
 
-    @classmethod
-    def converted(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Make the list of classes immutable."""
-        return {**values, "classes": tuple(values.get("classes", ()))}
+    _types: ClassVar[Types] = {"classes": tuple}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,10 +198,7 @@ class Evaluation(Record):
     confusion_matrix: Mapping[str, Any] | None = None
     warnings: tuple[str, ...] = ()
 
-    @classmethod
-    def converted(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Make the list of warnings immutable."""
-        return {**values, "warnings": tuple(values.get("warnings", ()))}
+    _types: ClassVar[Types] = {"warnings": tuple}
 
 
 @dataclass(frozen=True, kw_only=True)

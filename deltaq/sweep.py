@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, Literal, Self, get_args
 
-from deltaq.connection import Connection, Params
+from deltaq.connection import Params
 from deltaq.errors import InvalidInput, NoModel
 from deltaq.events import Event, EventReader
 from deltaq.files import saved, stream_into
+from deltaq.handle import Handle
 from deltaq.job import Job
 from deltaq.listing import address, items
 from deltaq.model import Model
-from deltaq.records import Alias, JobError, JobStatus
+from deltaq.records import Alias
 from deltaq.sweep_records import SweepProgress, SweepRecord, Trial
 
 FigureForm = Literal["json", "plotly"]
@@ -23,30 +24,11 @@ ExportForm = Literal["csv", "parquet", "journal"]
 _RESULT_S = 300.0  # the service reads all trials before it answers
 
 
-class Sweep:
-    """A handle on one sweep: `record` is the newest description seen, the verbs bring a newer one."""
+class Sweep(Handle[SweepRecord]):
+    """A handle on one sweep."""
 
-    def __init__(self, connection: Connection, document: Mapping[str, Any]) -> None:
-        self._connection = connection
-        self.record = SweepRecord.read(document)
-
-    def __repr__(self) -> str:
-        return f"Sweep({self.id!r}, {self.status.value})"
-
-    @property
-    def id(self) -> str:
-        """The sweep's identifier."""
-        return self.record.id
-
-    @property
-    def status(self) -> JobStatus:
-        """Where the sweep was when it was last seen."""
-        return self.record.status
-
-    @property
-    def spec(self) -> Mapping[str, Any]:
-        """What was asked for; it can be submitted again as it is."""
-        return self.record.spec
+    _path = "sweeps"
+    _read = SweepRecord.read
 
     @property
     def progress(self) -> SweepProgress:
@@ -57,20 +39,6 @@ class Sweep:
     def best(self) -> tuple[Trial, ...]:
         """The best trial when the sweep was last seen; of several objectives those that no other beats."""
         return self.record.best
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What its owner should know of how its spec was taken."""
-        return self.record.warnings
-
-    @property
-    def error(self) -> JobError | None:
-        """Why it failed, and what to try."""
-        return self.record.error
-
-    def refresh(self) -> Self:
-        """Ask the service how the sweep is now."""
-        return self._see(self._connection.call("GET", address("sweeps", self.id)))
 
     def trials(self) -> list[Trial]:
         """Every trial, in the order of their numbers."""
@@ -166,29 +134,6 @@ class Sweep:
                 return
         self.refresh()
 
-    def wait(self, timeout: float | None = None, *, give_up_s: float = 60.0) -> Self:
-        """Return when the sweep has succeeded, failed or been cancelled; `status` says which.
-
-        Units: seconds.
-        Raises: WaitTimeout after `timeout`, Unreachable when the service was away for `give_up_s`.
-        """
-        if not self.status.terminal:
-            for _ in self.watch(timeout, give_up_s=give_up_s):
-                pass
-        return self
-
-    def cancel(self) -> Self:
-        """Stop the sweep and all its jobs for good."""
-        return self._do("cancel")
-
-    def pause(self) -> Self:
-        """Stop the sweep and its jobs for now."""
-        return self._do("pause")
-
-    def resume(self) -> Self:
-        """Let a paused sweep and its jobs go on."""
-        return self._do("resume")
-
     def extend(self, trials: int) -> Self:
         """Let it have so many trials in all; one that has ended by itself goes on."""
         return self._see(self._connection.call("PATCH", address("sweeps", self.id), json={"trials": trials}))
@@ -196,13 +141,6 @@ class Sweep:
     def _result(self, what: str, params: Params | None = None) -> Any:
         path = address("sweeps", self.id, *what.split("/", 1))
         return self._connection.call("GET", path, params=params, timeout_s=_RESULT_S)
-
-    def _do(self, verb: str) -> Self:
-        return self._see(self._connection.call("POST", address("sweeps", self.id, verb)))
-
-    def _see(self, document: Mapping[str, Any]) -> Self:
-        self.record = SweepRecord.read(document)
-        return self
 
 
 def _form_of(path: Path) -> ExportForm:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
-from deltaq.records import JobError, JobStatus, Record
+from deltaq.records import JobError, JobStatus, Record, Types
 
 
 class TrialStatus(StrEnum):
@@ -55,16 +55,12 @@ class Trial(Record):
         """That of the first objective."""
         return self.values[0] if self.values else None
 
-    @classmethod
-    def converted(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Read what is not plain as its own type."""
-        readers: dict[str, Callable[[Any], Any]] = {
-            "status": TrialStatus,
-            "job_ids": tuple,
-            "values": tuple,
-            "error": JobError.read,
-        }
-        return {name: readers[name](value) if name in readers else value for name, value in values.items()}
+    _types: ClassVar[Types] = {
+        "status": TrialStatus,
+        "job_ids": tuple,
+        "values": tuple,
+        "error": JobError.read,
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,14 +78,10 @@ class SweepRecord(Record):
     warnings: tuple[str, ...] = ()
     error: JobError | None = None
 
-    @classmethod
-    def converted(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Read what is not plain as its own type."""
-        readers: dict[str, Callable[[Any], Any]] = {
-            "status": JobStatus,
-            "progress": SweepProgress.read,
-            "best": lambda found: tuple(map(Trial.read, found)),
-            "warnings": tuple,
-            "error": JobError.read,
-        }
-        return {name: readers[name](value) if name in readers else value for name, value in values.items()}
+    _types: ClassVar[Types] = {
+        "status": JobStatus,
+        "progress": SweepProgress.read,
+        "best": lambda found: tuple(map(Trial.read, found)),
+        "warnings": tuple,
+        "error": JobError.read,
+    }
