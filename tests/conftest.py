@@ -56,10 +56,14 @@ def row_of(nodeid: str) -> str | None:
 
 
 class Files(LoadScopeScheduling):  # type: ignore[misc]
-    """Tests side by side: the clusters of a row one after the other, every other file in one piece."""
+    """Tests side by side: the clusters of a row one after the other, every other file in one piece.
+
+    The long forms of tests are few, and each file of them is one piece.
+    """
 
     def _split_scope(self, nodeid: str) -> str:
-        return row_of(nodeid) or nodeid.partition("::")[0]
+        row = None if self.config.option.markexpr == "chaos" else row_of(nodeid)
+        return row or nodeid.partition("::")[0]
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Files:
