@@ -26,7 +26,7 @@ def outcome(spec: SweepSpec, trial: Trial, jobs: Sequence[Job], rows: Sequence[R
     status = _status(trial, jobs)
     if status is not TrialStatus.SUCCEEDED:
         error = next((job.error for job in jobs if job.error is not None), None)
-        return replace(ended, status=status, error=error)
+        return replace(ended, status=status, error=trial.error or error)
     values = [_mean(objective.metric, trial, jobs) for objective in spec.compared]
     limits = [(_mean(one.metric, trial, jobs), one) for one in spec.constraints]
     missing = [one.metric for one, value in zip(spec.compared, values, strict=True) if value is None]
@@ -75,6 +75,8 @@ def models_of(jobs: Sequence[Job]) -> list[str]:
 
 def _status(trial: Trial, jobs: Sequence[Job]) -> TrialStatus:
     there = {job.status for job in jobs}
+    if trial.error is not None:
+        return TrialStatus.FAILED
     if trial.pruned_at is not None and there == {JobStatus.CANCELLED}:
         return TrialStatus.PRUNED
     if there == {JobStatus.SUCCEEDED}:

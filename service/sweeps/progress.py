@@ -21,6 +21,7 @@ class Progress:
     """The trials of a sweep, as far as its sampler and its pruner need them."""
 
     def __init__(self, sweeps: Sweeps, jobs: Jobs, sweep: Sweep) -> None:
+        self.complete = False  # no trial lacks a job that it is to have
         self.followed: JobStatus | None = None  # the state in which its jobs have been brought last
         self._sweeps = sweeps
         self._jobs = jobs
@@ -42,7 +43,7 @@ class Progress:
             if trial.status.ended:
                 self._sweeps.tell(sweep.id, trial)  # it is known, and no news any more
                 continue
-            whole = len(trial.job_ids) == sweep.spec.repeats or sweep.status.terminal
+            whole = len(trial.job_ids) == sweep.spec.repeats or trial.error is not None or sweep.status.terminal
             if all(JobStatus(status).terminal for status in statuses) and whole:
                 changed = self._tell(sweep, trial) or changed
             elif self._prunes:

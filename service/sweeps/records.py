@@ -184,7 +184,10 @@ class Sweeps:
         return int(self._store.command("HGET", key("job", job_id), "judged") or 0)
 
     def fail_trial(self, trial: TrialJob, error: Mapping[str, Any]) -> None:
-        """Record a trial that cannot be a job. Raises: NoTrial."""
+        """Record why a trial cannot have its next job: it has failed, once the jobs that it has have ended.
+
+        Raises: NoTrial.
+        """
         self._store.run("fail_trial", **trial.arguments(), error=strict_json.encode(dict(error)), at=now())
 
     def tell(self, sweep_id: str, trial: Trial, *, score: float | None = None, models: Sequence[str] = ()) -> bool:

@@ -156,6 +156,47 @@ def test_a_trial_whose_spec_is_refused_fails_and_the_sweep_goes_on(bench: Bench)
     assert found.status is JobStatus.SUCCEEDED
 
 
+@pytest.mark.parametrize("running", [True, False])
+def test_a_trial_whose_next_repeat_is_refused_fails_once_its_jobs_have_ended(
+    store: Store, tmp_path: Path, running: bool
+) -> None:
+    bench = Bench(store, tmp_path, Limits(queued=1))
+    sweep = bench.start(repeats=2, trials=1, parallel=1)
+    bench.sweeper().tick()
+    (trial,) = bench.sweeps.all_trials(bench.tenant, sweep)
+    assert len(trial.job_ids) == 1
+    claimed = bench.rooms.claim() if running else None
+    bench.settings = bench.settings.model_copy(update={"max_job_bytes": 1})  # as after a start with other settings
+    bench.sweeper().tick()
+    if claimed is not None:
+        assert bench.show(sweep).open == 1
+        assert bench.rooms.queue.beat(claimed.lease) == "cancel"
+        bench.rooms.queue.release(claimed.lease, "cancelled")
+        bench.sweeper().tick()
+    (trial,) = bench.sweeps.all_trials(bench.tenant, sweep)
+    assert (trial.status, bench.show(sweep).open) == (TrialStatus.FAILED, 0)
+    assert trial.error is not None
+    assert "DELTAQ_MAX_JOB_BYTES" in trial.error["detail"]
+    assert bench.show(sweep).status is JobStatus.FAILED
+
+
+def test_a_paused_sweep_gets_the_jobs_that_are_missing_once_it_goes_on(store: Store, tmp_path: Path) -> None:
+    bench = Bench(store, tmp_path, Limits(queued=1))
+    sweep = bench.start(repeats=2, trials=1, parallel=1)
+    bench.sweeper().tick()
+    bench.sweeps.steer(bench.tenant, sweep, "pause")
+    sweeper = bench.sweeper()
+    sweeper.tick()
+    began = time.monotonic()
+    sweeper.tick()
+    assert time.monotonic() - began > 1.0  # it waits: there is nothing to do
+    bench.sweeps.steer(bench.tenant, sweep, "resume")
+    bench.rooms.claim()
+    sweeper.tick()
+    (trial,) = bench.sweeps.all_trials(bench.tenant, sweep)
+    assert len(trial.job_ids) == 2
+
+
 def test_what_a_pruner_says_is_the_same_for_a_new_sweeper(bench: Bench) -> None:
     sweep = bench.start(pruner="asha", trials=3, parallel=3)
     bench.sweeper().tick()
