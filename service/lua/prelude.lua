@@ -267,9 +267,6 @@ local function move(job, to, at)
     if job.sweep ~= '' then
       redis.call('SREM', key('sweep', job.sweep, 'live'), job.id)
       sweep_changed(job.sweep, redis.call('HGET', job.key, 'trial'))
-      if job.pruned ~= '' and to == 'cancelled' then
-        redis.call('HSET', job.key, 'result', '{"stopped_by":"pruner","pruned_at":' .. job.pruned .. '}')
-      end
     end
     if redis.call('EXISTS', key('job', job.id, 'dependants')) == 1 then
       redis.call('RPUSH', key('unsettled'), job.id)

@@ -236,8 +236,6 @@ class Sweeps:
             job=job_id,
             epoch=epoch,
             stop=1 if stop else None,
-            at=now(),
-            transitions=TRANSITIONS_LINE,
         )
 
     def finish(self, sweep: Sweep, error: DeltaqError) -> Sweep:

@@ -204,9 +204,9 @@ def test_what_a_pruner_says_is_the_same_for_a_new_sweeper(bench: Bench) -> None:
     for lease, loss in zip(leases, (1.0, 2.0, 3.0), strict=True):
         bench.rooms.queue.record_epoch(lease, {"epoch": 1, "validation_loss": loss})
         bench.sweeper().tick()
-    assert [bench.rooms.queue.judged(lease, 0.01) for lease in leases] == [(True, False), (True, True), (True, True)]
+    assert [bench.rooms.queue.judged(lease, 1, 0.01) for lease in leases] == [(True, False), *2 * [(True, True)]]
     for lease in leases[1:]:
-        bench.rooms.queue.release(lease, "cancelled")
+        bench.rooms.queue.prune(lease, {"stopped_by": "pruner", "pruned_at": 1})
     model = {"id": "model-x", "job_id": leases[0].job_id}
     bench.rooms.queue.succeed(leases[0], {"validation_loss": 1.0}, model)
     bench.sweeper().tick()
