@@ -113,16 +113,16 @@ class Progress:
         if trial.pruned_at is not None:
             self._sweeps.judge(sweep.id, trial.number, job_id, trial.pruned_at, stop=True)
             return
-        rows = self._sweeps.rows(job_id)
         seen = self._judged.get(trial.number, 0)
-        last = most_epochs(self._jobs.get(sweep.tenant, job_id).spec) if rows else 0
-        for epoch, value in intermediate(sweep.spec, [rows]).items():
+        values = intermediate(sweep.spec, [self._sweeps.rows(job_id, after=seen)]).values()
+        for epoch, value in enumerate(values, start=seen + 1):
             self._reported.add(trial.number, epoch, value)
-            if epoch <= seen:
-                continue
-            stop = epoch < last and self._pruner.stops(trial.number, epoch, self._reported)
-            if stop or epoch == len(rows):
+            stop = self._pruner.stops(trial.number, epoch, self._reported) and epoch < self._last_epoch(sweep, job_id)
+            if stop or epoch == seen + len(values):
                 self._sweeps.judge(sweep.id, trial.number, job_id, epoch, stop=stop)
                 self._judged[trial.number] = epoch
             if stop:
                 return
+
+    def _last_epoch(self, sweep: Sweep, job_id: str) -> int:
+        return most_epochs(self._jobs.get(sweep.tenant, job_id).spec)

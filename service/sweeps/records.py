@@ -174,9 +174,9 @@ class Sweeps:
             for found in self._run("list_trials", None, sweep_id, numbers=" ".join(map(str, some)))
         ]
 
-    def rows(self, job_id: str) -> Sequence[dict[str, Any]]:
-        """The metrics of a job's epochs."""
-        found = self._store.command("LRANGE", key("job", job_id, "metrics"), 0, -1)
+    def rows(self, job_id: str, *, after: int = 0) -> Sequence[dict[str, Any]]:
+        """The metrics of a job's epochs after that one."""
+        found = self._store.command("LRANGE", key("job", job_id, "metrics"), after, -1)
         return [strict_json.decode(row) for row in found]
 
     def judged(self, job_id: str) -> int:

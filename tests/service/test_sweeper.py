@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from service.spec import SweepSpec
 from service.store import Store
 from service.submission import Submission
 from service.sweeper_process import sweeper_of
+from service.sweeps.progress import Progress
 from service.sweeps.records import Sweeps
 from service.sweeps.submission import SweepSubmission
 from service.sweeps.sweep import Sweep
@@ -213,6 +215,29 @@ def test_what_a_pruner_says_is_the_same_for_a_new_sweeper(bench: Bench) -> None:
     found = bench.show(sweep)
     assert (found.status, found.ended[TrialStatus.PRUNED]) == (JobStatus.SUCCEEDED, 2)
     assert [trial.pruned_at for trial in bench.sweeps.all_trials(bench.tenant, sweep)] == [None, 1, 1]
+
+
+class Counted(Sweeps):
+    """Counts the rows of metrics that are read."""
+
+    read = 0
+
+    def rows(self, job_id: str, *, after: int = 0) -> Sequence[dict[str, Any]]:
+        found = super().rows(job_id, after=after)
+        self.read += len(found)
+        return found
+
+
+def test_a_pruner_reads_each_epoch_once(bench: Bench) -> None:
+    sweep = bench.start(pruner="median", trials=1, base={"dataset": "iris", "epochs": 40})
+    bench.sweeper().tick()
+    lease, counted = bench.rooms.claim().lease, Counted(bench.store)
+    progress = Progress(counted, bench.rooms.jobs, bench.show(sweep))
+    for epoch in range(1, 31):
+        bench.rooms.queue.record_epoch(lease, {"epoch": epoch, "validation_loss": 1.0 / epoch})
+        progress.look(bench.show(sweep))
+        assert counted.judged(lease.job_id) == epoch
+    assert counted.read == 30
 
 
 def test_jobs_left_by_half_a_cancel_are_cancelled_by_the_sweeper(bench: Bench) -> None:
