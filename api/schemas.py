@@ -74,7 +74,7 @@ class Result(Answer):
 
     weights_sha256: str
     fingerprint: dict[str, Any]
-    model_id: str
+    model_id: str | None = Field(description="null: the model has been deleted, as `keep_models` of a sweep does")
     seconds: float
     workers_used: int
     reused_from: str | None = Field(None, description="The job whose result and model these are: `reuse`")
