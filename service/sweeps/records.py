@@ -56,7 +56,7 @@ class Sweeps:
             "create_sweep",
             sweep=new_id("sweep"),
             tenant=tenant,
-            spec=strict_json.encode(spec.model_dump(mode="json")),
+            spec=strict_json.encode(spec.model_dump(mode="json", exclude_unset=True)),  # what is open stays so
             trials=trials,
             datasets=" ".join(dict.fromkeys(datasets)),
             warnings=strict_json.encode(list(warnings)),
