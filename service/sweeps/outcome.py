@@ -61,9 +61,11 @@ def intermediate(spec: SweepSpec, rows: Sequence[Rows]) -> dict[int, float | Non
 
 
 def score(spec: SweepSpec, trial: Trial) -> float | None:
-    """A trial's place among the best by a single objective, the lowest first; None: it is not among them."""
-    if trial.values is None or len(trial.values) > 1 or not trial.feasible:
+    """A trial's place among the best, the lowest first, of several objectives the same; None: it is not among them."""
+    if trial.values is None or not trial.feasible:
         return None
+    if len(trial.values) > 1:
+        return 0.0
     return trial.values[0] if spec.compared[0].direction == "minimize" else -trial.values[0]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from optuna.study import Study
@@ -11,6 +12,7 @@ from service.job_records import Jobs
 from service.jobs import JobStatus
 from service.sweeps.outcome import intermediate, models_of, outcome, score
 from service.sweeps.pruning import Pruner, Reported
+from service.sweeps.ranking import best_trials
 from service.sweeps.records import Sweeps
 from service.sweeps.study import build_study, end_in, has
 from service.sweeps.sweep import Sweep
@@ -102,10 +104,21 @@ class Progress:
     def _tell(self, sweep: Sweep, trial: Trial) -> bool:
         jobs = [self._jobs.get(sweep.tenant, job_id) for job_id in trial.job_ids]
         ended = outcome(sweep.spec, trial, jobs, [self._sweeps.rows(job_id) for job_id in trial.job_ids])
-        told = self._sweeps.tell(sweep.id, ended, score=score(sweep.spec, ended), models=models_of(jobs))
+        place, beaten = self._place(sweep, ended)
+        told = self._sweeps.tell(sweep.id, ended, score=place, beaten=beaten, models=models_of(jobs))
         if told and (self._learns or self._prunes):
             self._end(sweep, replace(ended, attributes=trial.attributes))
         return told
+
+    def _place(self, sweep: Sweep, ended: Trial) -> tuple[float | None, Sequence[int]]:
+        """A trial's place among the best, and the numbers of those on the front so far that are worse than it."""
+        place = score(sweep.spec, ended)
+        if place is None or len(sweep.spec.compared) == 1:
+            return place, ()
+        front = self._sweeps.leaders(sweep)
+        best = {trial.number for trial in best_trials(sweep.spec, [*front, ended])}
+        beaten = [trial.number for trial in front if trial.number not in best]
+        return (place if ended.number in best else None), beaten
 
     def _judge(self, sweep: Sweep, trial: Trial) -> None:
         """Show the pruner the epochs that it has not seen, one after the other, as if it were asked after each."""

@@ -22,7 +22,7 @@ from service.sweeps.sweep import Sweep, sweep_from_fields, trial_from_fields
 from service.sweeps.trial import Trial
 from service.timestamps import now
 
-STEERED_AT_ONCE = 100  # jobs: what Redis does for one caller, all others wait for
+STEERED_AT_ONCE = 20  # jobs: what Redis does for one caller, all others wait for
 READ_AT_ONCE = 200
 SWEEPER_KEPT_S = 15.0  # after so long of silence the sweeper is taken to be gone
 
@@ -98,6 +98,15 @@ class Sweeps:
         while part := self._trials(tenant, sweep_id, after=len(found), count=READ_AT_ONCE):
             found += part
         return found
+
+    def leaders(self, sweep: Sweep) -> TrialList:
+        """The best trial; of several objectives the front, and perhaps some that it beats.
+
+        Raises: SweepNotFound.
+        """
+        last = -1 if len(sweep.spec.compared) > 1 else 0
+        found = self._store.command("ZRANGE", key("sweep", sweep.id, "best"), 0, last)
+        return self.trials(sweep.id, [int(number) for number in found])
 
     def trials(self, sweep_id: str, numbers: Sequence[int]) -> TrialList:
         """Those of these numbers. Raises: SweepNotFound."""
@@ -190,10 +199,19 @@ class Sweeps:
         """
         self._store.run("fail_trial", **trial.arguments(), error=strict_json.encode(dict(error)), at=now())
 
-    def tell(self, sweep_id: str, trial: Trial, *, score: float | None = None, models: Sequence[str] = ()) -> bool:
+    def tell(
+        self,
+        sweep_id: str,
+        trial: Trial,
+        *,
+        score: float | None = None,
+        beaten: Sequence[int] = (),
+        models: Sequence[str] = (),
+    ) -> bool:
         """Record what became of a trial, once; False where it was known, or a job of it is queued again.
 
-        `score`: its place among the best, the lowest first; `models`: those that its jobs have made.
+        `score`: its place among the best, the lowest first; `beaten`: those that are not among them any more;
+        `models`: those that its jobs have made.
         """
         documents = {
             "values": None if trial.values is None else list(trial.values),
@@ -208,6 +226,7 @@ class Sweeps:
             status=trial.status,
             fused_with=trial.fused_with,
             score=None if score is None else repr(score),
+            beaten=" ".join(map(str, beaten)) or None,
             models=" ".join(models) or None,
             at=now(),
             **{name: None if value is None else strict_json.encode(value) for name, value in documents.items()},

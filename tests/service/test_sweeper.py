@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,11 +26,12 @@ from service.store import Store
 from service.submission import Submission
 from service.sweeper_process import sweeper_of
 from service.sweeps.progress import Progress
+from service.sweeps.ranking import best_trials
 from service.sweeps.records import Sweeps
 from service.sweeps.submission import SweepSubmission
 from service.sweeps.sweep import Sweep
 from service.sweeps.sweeper import Sweeper
-from service.sweeps.trial import TrialStatus
+from service.sweeps.trial import Trial, TrialStatus
 from tests.service.rooms import Rooms
 
 SPEC: dict[str, Any] = {
@@ -238,6 +240,40 @@ def test_a_pruner_reads_each_epoch_once(bench: Bench) -> None:
         progress.look(bench.show(sweep))
         assert counted.judged(lease.job_id) == epoch
     assert counted.read == 30
+
+
+class Watched(Sweeps):
+    """Notes which trials are read."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.numbers: list[int] = []
+
+    def trials(self, sweep_id: str, numbers: Sequence[int]) -> list[Trial]:
+        self.numbers += numbers
+        return super().trials(sweep_id, numbers)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_the_best_are_found_without_reading_those_that_wait_or_are_beaten(bench: Bench, several: bool) -> None:
+    two = [{"metric": "validation_loss"}, {"metric": "train_loss", "direction": "maximize"}]
+    sweep = bench.start(trials=40, parallel=40, **({"objectives": two} if several else {}))
+    sweeper = bench.sweeper()
+    sweeper.tick()
+    draw = random.Random(2)
+    for _ in range(25):
+        claimed = bench.rooms.claim()
+        result = {"validation_loss": draw.random(), "train_loss": draw.random()}
+        bench.rooms.queue.succeed(
+            claimed.lease, result, {"id": f"model-{claimed.job.id[4:]}", "job_id": claimed.job.id}
+        )
+        sweeper.tick()
+        watched, shown = Watched(bench.store), bench.show(sweep)
+        best = best_trials(shown.spec, bench.sweeps.all_trials(bench.tenant, sweep))
+        found = best_trials(shown.spec, watched.leaders(shown))
+        assert [trial.number for trial in found] == [trial.number for trial in best]
+        assert sorted(watched.numbers) == sorted(trial.number for trial in best)
+        assert shown.best in watched.numbers
 
 
 def test_jobs_left_by_half_a_cancel_are_cancelled_by_the_sweeper(bench: Bench) -> None:
