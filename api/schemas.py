@@ -74,7 +74,7 @@ class Result(Answer):
 
     weights_sha256: str
     fingerprint: dict[str, Any]
-    model_id: str
+    model_id: str | None = Field(description="null: the model has been deleted, as `keep_models` of a sweep does")
     seconds: float
     workers_used: int
     reused_from: str | None = Field(None, description="The job whose result and model these are: `reuse`")
@@ -86,10 +86,15 @@ class Result(Answer):
 
 
 class PrunedResult(Answer):
-    """What a job leaves that a pruner has stopped."""
+    """What a job leaves that a pruner has stopped; it has no model."""
 
     stopped_by: Literal["pruner"]
     pruned_at: int = Field(description="The epoch after which it was stopped")
+    weights_sha256: str
+    fingerprint: dict[str, Any]
+    seconds: float
+    workers_used: int
+    best_epoch: int = Field(description="Whose weights these are: the last one's, with early stopping the best one's")
 
 
 class JobError(Answer):

@@ -7,6 +7,7 @@ from typing import Any
 
 from api.render import JSON, resolution_json
 from service.folds import most_epochs
+from service.spec import SweepSpec
 from service.sweeps.checks import Checked
 from service.sweeps.sweep import Sweep
 from service.sweeps.trial import Trial
@@ -17,7 +18,7 @@ def sweep_json(sweep: Sweep, best: Sequence[Trial] | None) -> JSON:
     return {
         "id": sweep.id,
         "status": sweep.status.value,
-        "spec": sweep.spec.model_dump(mode="json"),
+        "spec": _spec_json(sweep.spec),
         "created_at": sweep.created_at,
         "started_at": sweep.started_at,
         "finished_at": sweep.finished_at,
@@ -38,6 +39,11 @@ def sweep_json(sweep: Sweep, best: Sequence[Trial] | None) -> JSON:
             "events": f"/v1/events?sweep={sweep.id}",
         },
     }
+
+
+def _spec_json(spec: SweepSpec) -> JSON:
+    """A sweep's spec, as it can be submitted again: what the base leaves open is open, since a warm start fills it."""
+    return {**spec.model_dump(mode="json"), "base": spec.base.model_dump(mode="json", exclude_unset=True)}
 
 
 def trial_json(trial: Trial) -> JSON:

@@ -77,7 +77,8 @@ class Job(Handle[JobRecord]):
             self.refresh()
         model_id = self.result.get("model_id")
         if not model_id:
-            why = f": {self.error}" if self.error else ""
+            gone = ": it has been deleted" if self.status is JobStatus.SUCCEEDED else ""
+            why = f": {self.error}" if self.error else gone
             raise NoModel(f"job {self.id} is {self.status.value} and has no model{why}")
         return Model(self._connection, self._connection.call("GET", address("models", str(model_id))))
 

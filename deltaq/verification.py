@@ -61,19 +61,27 @@ def differences(one: Any, other: Any) -> list[str]:
 
 # Trained now, by itself, and not answered for by the very job that is to be verified.
 AT_ONCE: Mapping[str, Any] = {"reuse": False, "after": [], "not_before": None}
+EVERY_EPOCH: Mapping[str, Any] = {"metric": "learning_rate", "above": -1.0}  # a rule of which each epoch counts
 
 
 def verify(client: Client, job: Job, wait: Callable[[Job], object]) -> Verification:
     """Train the job's spec again with one worker; `wait` sees the second training to its end.
 
+    One that a pruner has stopped is trained up to the same epoch.
     Raises: NotVerified where either has no result, ApiError (the data set may be gone), Unreachable.
     """
-    if job.status is not JobStatus.SUCCEEDED:
-        raise NotVerified(f"job {job.id} is {job.status.value}: only a job that has succeeded can be verified")
+    pruned_at = job.result.get("pruned_at")
+    if job.status is not JobStatus.SUCCEEDED and pruned_at is None:
+        raise NotVerified(f"job {job.id} is {job.status.value}: only one that succeeded or was pruned can be verified")
     mode = job.spec.get("mode", "sync")
     if mode != "sync":
         raise NotVerified(f"job {job.id} was trained in mode {mode}, which does not promise the same bits twice")
-    again = client.submit({**job.spec, **AT_ONCE, "name": f"verify {job.id}", "workers": {"min": 1, "max": 1}})
+    spec = {**job.spec, **AT_ONCE, "name": f"verify {job.id}", "workers": {"min": 1, "max": 1}}
+    if pruned_at is not None:
+        if job.spec.get("data", {}).get("folds"):
+            raise NotVerified(f"job {job.id} was pruned in one of its folds: a training cannot be ended just there")
+        spec["rules"] = [*job.spec.get("rules", ()), {**EVERY_EPOCH, "epochs": pruned_at, "action": "stop"}]
+    again = client.submit(spec)
     wait(again)
     if again.status is not JobStatus.SUCCEEDED:
         why = f": {again.error}" if again.error else ""

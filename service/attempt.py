@@ -7,19 +7,21 @@ attempt's lease. Knows no scheduling, and reaches Ray through its transport alon
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, Literal
 
 import structlog
 
 from service.assembly import assemble
-from service.beat import Beat
+from service.beat import RETRY_S, Beat, beat_together
 from service.checkpointing import Checkpointing
 from service.checkpoints import Checkpoint, CheckpointLost
 from service.errors import (
     DeltaqError,
     LeaseLost,
     RedisUnavailable,
+    StoreUnavailable,
     TimeLimit,
     TrainingFailed,
     Unavailable,
@@ -32,7 +34,7 @@ from service.jobs import CheckpointRef
 from service.models import OptimizerState, save_model
 from service.preparation import PreparedData, prepare
 from service.requests import Requests
-from service.results import Kept, kept, left_by, result_of
+from service.results import Kept, kept, left_by, result_of, trained
 from service.training import Training
 from service.warm_start import begin_with
 from service.work import Equipment, Work
@@ -52,6 +54,10 @@ class Interrupted(Exception):
     def __init__(self, reason: str, *, pause: bool = False) -> None:
         super().__init__(reason)
         self.pause = pause
+
+
+class Pruned(Exception):
+    """The attempt ends here: the job's sweep stops its trial after this epoch."""
 
 
 class Attempt:
@@ -109,6 +115,8 @@ class Attempt:
             work()
         except Interrupted as stop:
             self._release(str(stop), pause=stop.pause)
+        except Pruned:
+            self._prune()
         except RedisUnavailable as away:
             self._release(f"attempt {self.work.job.attempt} ended: {away.detail}")
         except (WorkersLost, Unavailable) as lost:
@@ -179,6 +187,7 @@ class Attempt:
             self.checkpoints.begin()
         self.training = training
         self.check()
+        self.heed_pruner()
         training.run(self)
         training.keep_best()
         self.enter("evaluation", self.equipment.settings.step_limit_s)
@@ -261,6 +270,34 @@ class Attempt:
         self.enter("step", self.equipment.settings.step_limit_s)
         self.beat.add_row(row)
 
+    def after_reports(self) -> None:
+        """Heed the sweep's pruner. Raises: as `heed_pruner`."""
+        self.heed_pruner()
+
+    def heed_pruner(self) -> None:
+        """Where the job's sweep stops trials early: go on only when its pruner has looked at the last epoch done.
+
+        So that where a trial stops does not depend on who is faster, and its weights are those of the epoch judged.
+        Raises: Pruned; as `check`.
+        """
+        training, done = self.training, False
+        if training is None or not self.work.job.prunes:
+            return
+        while training.epochs_done and not done:
+            self.after_step()
+            try:
+                self.report()
+                done, stopped = self.queue.judged(self.lease, training.epochs_done, PRUNER_S)
+            except StoreUnavailable:
+                time.sleep(RETRY_S)
+                continue
+            if stopped:
+                raise Pruned
+
+    def report(self) -> None:
+        """Have the rows that there are recorded now. Raises: StoreUnavailable."""
+        beat_together(self.queue, [self.beat])
+
     def tell(self, level: Literal["info", "warning"], message: str) -> None:
         """Write a line into the job's log; a warning stands in the job, too."""
         self.beat.add_line(level, message)
@@ -308,34 +345,10 @@ class Attempt:
 
     # The ends
 
-    def _await_pruner(self) -> None:
-        """Where the job's sweep stops trials early: not to end before a pruner has seen all its epochs.
-
-        So that where a trial stops does not depend on who is faster.
-        Raises: Interrupted; LeaseLost.
-        """
-        while self.work.job.prunes:
-            self.enter("saving", self.equipment.settings.save_limit_s)
-            done, stopped = self.beat.insist(lambda: self.queue.judged(self.lease, PRUNER_S))
-            if stopped:
-                raise Interrupted("cancelled")
-            if done:
-                return
-            if self.beat.requested is not None:
-                raise Interrupted("cancelled" if self.beat.requested == "cancel" else "paused")
-            if self.requests.leave is not None:
-                raise Interrupted(self.requests.leave)
-
     def _succeed(self, training: Training, found: Kept, inputs: JobInputs, prepared: PreparedData) -> None:
         self._flush()
-        self._await_pruner()
         self.enter("saving", self.equipment.settings.save_limit_s)
-        result = {**result_of(training, found), "fingerprint": self.equipment.fingerprint}
-        result["workers_used"] = self.workers_used
-        if self.fused_with is not None:
-            result["fused_with"] = self.fused_with
-        if self.gradient_check is not None:
-            result["gradient_check"] = self.gradient_check
+        result = {**result_of(training, found), **self._made_by()}
         server = training.server
         model = save_model(
             self.work.job,
@@ -352,6 +365,26 @@ class Attempt:
         self.beat.insist(lambda: self.queue.succeed(self.lease, result, model))
         self.checkpoints.forget()
 
+    def _made_by(self) -> dict[str, Any]:
+        """What a result says of the attempt."""
+        made: dict[str, Any] = {"fingerprint": self.equipment.fingerprint, "workers_used": self.workers_used}
+        if self.fused_with is not None:
+            made["fused_with"] = self.fused_with
+        if self.gradient_check is not None:
+            made["gradient_check"] = self.gradient_check
+        return made
+
+    def _prune(self) -> None:
+        """Record where it was stopped, with the hash of the weights that it would keep there."""
+        training = self.training
+        assert training is not None  # it has reported an epoch
+        training.keep_best()
+        result = {**trained(training), "stopped_by": "pruner", "pruned_at": training.epochs_done}
+        self._disconnect()
+        self.beat.add_line("info", f"Stopped by the sweep's pruner after epoch {training.epochs_done}.")
+        self._flush()
+        self.beat.insist(lambda: self.queue.prune(self.lease, {**result, **self._made_by()}))
+
     def _fail(self, failure: DeltaqError) -> None:
         """Record the failure, whatever else cannot be: a job that fails unrecorded would be claimed without end."""
         try:
@@ -360,12 +393,7 @@ class Attempt:
             raise
         except Exception:
             log.exception("what the job had reached is not recorded", job=self.lease.job_id)
-        try:
-            self._await_pruner()
-        except Interrupted as stop:
-            self._release(str(stop))
-        else:
-            self.beat.insist(lambda: self.queue.fail(self.lease, failure))
+        self.beat.insist(lambda: self.queue.fail(self.lease, failure))
 
     def _release(self, reason: str, *, pause: bool = False) -> None:
         self._flush()

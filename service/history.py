@@ -123,7 +123,10 @@ class History:
         check_format(document, FORMAT, f"the archive of job {job_id}")
         if document["tenant"] != tenant:
             raise job_not_found(job_id)
-        fields = [part for name, value in document["record"].items() for part in (name, value)]
+        record = document["record"]
+        if "model" in record and not self._store.command("EXISTS", key("model", record["model"])):
+            record["model_gone"] = "1"
+        fields = [part for name, value in record.items() for part in (name, value)]
         return ArchivedJob(
             job_from_fields(fields), document["logs"], list(map(strict_json.decode, rows)), document["last_event"]
         )

@@ -29,7 +29,7 @@ def job_from_fields(flat: Sequence[str]) -> Job:
         ran_s=(int(fields.get("ran_ms", 0)) + int(fields.get("attempt_ms", 0))) / 1000,
         progress=_document(fields, "progress") or {},
         metrics=_document(fields, "metrics"),
-        result=_document(fields, "result"),
+        result=_result(fields),
         warnings=_document(fields, "warnings") or [],
         requested=fields.get("requested"),
         error=_document(fields, "error"),
@@ -52,6 +52,12 @@ def standing(fields: dict[str, str]) -> dict[str, Any]:
         "waits_for": fields.get("waits_for", "").split(),
         "silent_s": None if silent_ms is None else int(silent_ms) / 1000,
     }
+
+
+def _result(fields: dict[str, str]) -> dict[str, Any] | None:
+    """The result; a model that has been deleted is not named."""
+    result: dict[str, Any] | None = _document(fields, "result")
+    return {**result, "model_id": None} if result is not None and "model_gone" in fields else result
 
 
 def _document(fields: dict[str, str], name: str) -> Any:

@@ -107,4 +107,4 @@ class Job:
     dataset_sha256: str = ""
     sweep: str | None = None  # the sweep that it belongs to
     trial: int | None = None  # the number of its trial there
-    prunes: bool = False  # it ends only when a pruner has looked at all its epochs
+    prunes: bool = False  # it goes on after an epoch only when a pruner has looked at it

@@ -27,8 +27,7 @@ class JointBeat:
         self._clock = clock
         self._beats: list[Beat] = []
         self._phase, self._phase_began, self._phase_limit_s = "start", clock(), math.inf
-        self.unheard = False  # members have reported an epoch of which no pruner has been heard
-        self.patient_until = 0.0  # how long members wait for what is said of the epoch that all have reported
+        self.unheard = False  # members have reported an epoch since `beat`
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="joint-beat", daemon=True)
 

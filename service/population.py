@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from service.fusing import MOST_MEMBERS
 from service.scoring import Scores
@@ -18,19 +18,15 @@ from service.training import Observer, Training
 from workers.evaluation import Evaluation
 
 
-class MemberObserver(Observer, Protocol):
-    """What is told of one member. What it raises ends that member's part, and that of no other."""
-
-    def after_reports(self) -> None:
-        """Called once every member has reported an epoch and has done what its own spec says of it; may raise."""
-
-
 @dataclass(eq=False)
 class Member:
-    """A training in a population. `error` is why it left before its end."""
+    """A training in a population. `error` is why it left before its end.
+
+    What its observer raises ends this member's part, and that of no other.
+    """
 
     training: Training
-    observer: MemberObserver
+    observer: Observer
     error: Exception | None = None
 
 
@@ -120,9 +116,9 @@ class Population:
         for member, row in rows.items():
             self._have(member, member.training.heed, member.observer, row)
         for member in self._members:
+            self._have(member, member.observer.after_reports)
             if member.training.over and member not in self._gone:
                 self._gone.append(member)
-            self._have(member, member.observer.after_reports)
 
     def _have(self, member: Member, do: Callable[..., None], *arguments: Any) -> None:
         """Do something with a member, unless it is gone; what this raises is why it goes."""

@@ -13,8 +13,8 @@ from typing import Any
 
 import structlog
 
-from service.attempt import PRUNER_S, Attempt, Interrupted
-from service.errors import LeaseLost, StoreUnavailable
+from service.attempt import Attempt
+from service.errors import LeaseLost
 from service.folds import next_stage
 from service.job_inputs import JobInputs
 from service.joint_beat import JointBeat
@@ -121,6 +121,7 @@ class MemberAttempt(Attempt):
         self.training, self._data = training, (inputs, prepared)
         self.checkpoints.begin()
         self.check()
+        self.heed_pruner()
         return prepared
 
     def after_step(self) -> None:
@@ -131,34 +132,20 @@ class MemberAttempt(Attempt):
             super().after_step()
 
     def after_epoch(self, row: dict[str, Any]) -> None:
-        """Hand the epoch's metrics to the beat; no pruner has been heard about it."""
+        """Hand the epoch's metrics to the beat."""
         super().after_epoch(row)
         self._joint.unheard = True
 
     def after_reports(self) -> None:
-        """Look, now that all have reported an epoch. Raises: as `check`."""
+        """Look, now that all have reported an epoch. Raises: as `check`, and `heed_pruner`."""
         super().after_step()
-        if self.work.job.prunes:
-            self._heed_pruner()
+        super().after_reports()
 
-    def _heed_pruner(self) -> None:
-        """Stop where the sweep's pruner says so of this epoch; what it does not say in time, it says later.
-
-        The first member that comes here has the rows of all recorded, and the time to wait begins for all.
-        Raises: Interrupted; LeaseLost.
-        """
-        joint, done, stopped = self._joint, False, False
-        try:
-            if joint.unheard:
-                joint.unheard, joint.patient_until = False, 0.0
-                joint.beat()
-                joint.patient_until = time.monotonic() + PRUNER_S
-            while not (done or stopped) and (left_s := joint.patient_until - time.monotonic()) > 0:
-                done, stopped = self.queue.judged(self.lease, left_s)
-        except StoreUnavailable:
-            joint.patient_until = 0.0  # training goes on, of the others too
-        if stopped:
-            raise Interrupted("cancelled")
+    def report(self) -> None:
+        """Have the rows of all recorded: the first member that comes here does it."""
+        if self._joint.unheard:
+            self._joint.beat()
+            self._joint.unheard = False
 
     def end(self, error: Exception | None) -> None:
         """Record how it ended: trained, or by an error. Raises: LeaseLost."""

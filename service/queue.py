@@ -299,15 +299,19 @@ class Queue:
         warning = strict_json.encode(strict_json.printable(message)) if level == "warning" else None
         self._held("log", lease, line=_log_line(level, message), warning=warning)
 
-    def judged(self, lease: Lease, wait_s: float) -> tuple[bool, bool]:
-        """Whether a pruner has looked at all epochs of a trial's job, and whether it is to be stopped.
+    def judged(self, lease: Lease, epoch: int, wait_s: float) -> tuple[bool, bool]:
+        """Whether a pruner has looked at this epoch of a trial's job, and whether it is to be stopped there.
 
         Waits up to `wait_s` seconds for the pruner to say something. Raises: LeaseLost.
         """
-        done, stopped = self._held("judged", lease)
+        done, stopped = self._held("judged", lease, epoch=epoch)
         if not done and self._store.command("BLPOP", key("job", lease.job_id, "judged"), max(0.01, wait_s)) is not None:
-            done, stopped = self._held("judged", lease)
+            done, stopped = self._held("judged", lease, epoch=epoch)
         return done == 1, stopped == 1
+
+    def prune(self, lease: Lease, result: Mapping[str, Any]) -> None:
+        """Finish a trial's job that a pruner has stopped: cancelled, with what it leaves. Raises: LeaseLost."""
+        self._end("prune", lease, result=strict_json.encode(dict(result)))
 
     def succeed(self, lease: Lease, result: Mapping[str, Any], model: Mapping[str, Any]) -> None:
         """Finish the job with its model (a document with an `id`), in one step; a flag not yet obeyed is dropped.

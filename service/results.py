@@ -58,20 +58,23 @@ def left_by(fold: int, training: Training, found: Kept) -> Finished:
     }
 
 
-def result_of(training: Training, found: Kept) -> dict[str, Any]:
-    """What a job's last training, and those before it, give: the result but for what its attempt adds."""
-    state, folds = training.state, training.state.folds
-    epochs = training.span.epochs_before + state.epoch
-    result: dict[str, Any] = {
+def trained(training: Training) -> dict[str, Any]:
+    """How far a training has come, and the weights that it keeps."""
+    state = training.state
+    return {
         "weights_sha256": training.server.parameters.sha256(),
         "seconds": state.seconds,
-        "epochs": epochs,
+        "epochs": training.epochs_done,
         "steps": training.steps_done,
-        "best_epoch": state.best_epoch or epochs,
+        "best_epoch": state.best_epoch or training.epochs_done,
         "stopped_by": state.stopped_by or "epochs",
-        **found.metrics,
-        "confusion_matrix": found.confusion,
     }
+
+
+def result_of(training: Training, found: Kept) -> dict[str, Any]:
+    """What a job's last training, and those before it, give: the result but for what its attempt adds."""
+    folds = training.state.folds
+    result: dict[str, Any] = {**trained(training), **found.metrics, "confusion_matrix": found.confusion}
     if folds:
         result["folds"] = [{name: fold[name] for name in ("fold", "metrics", "best_epoch", "epochs")} for fold in folds]
         result["cross_validation"] = cross_validation(folds)

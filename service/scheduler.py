@@ -169,24 +169,31 @@ class Scheduler:
             self._published = 0.0
 
     def _rescue(self, pool: Pool, epoch: int, running: Iterable[RunningJob]) -> None:
-        """Take back the jobs whose runner is gone, or silent for longer than a lease."""
-        serving = pool.serving()
-        for entry in running:
+        """Take back the jobs whose runner is gone, or silent for longer than a lease.
+
+        With one member of a population all are: their runner is ended, whatever has been heard of the others.
+        """
+        entries, serving = list(running), pool.serving()
+        silent: set[Lease] = set()
+        for entry in entries:
             runner = serving.get(entry.lease)
-            if runner is None:
-                death = pool.deaths.get(entry.lease)
-                reason = "The job's runner died." if death is None else f"The job's runner died: {death}"
-                self._expire(entry, epoch, None, reason, suspect=death is not None)
-            elif self._watch.stale(entry.lease, entry.beat):
+            if runner is not None and self._watch.stale(entry.lease, entry.beat) and entry.lease not in silent:
                 pool.kill(runner)
+                silent.update(runner.leases)
+        for entry in entries:
+            death = pool.deaths.get(entry.lease)
+            if entry.lease in silent:
                 reason = f"The job's runner was silent for {self._settings.lease_s:g} s."
-                self._expire(entry, epoch, entry.beat, reason, suspect=entry.lease in pool.deaths)
+                self._expire(entry, epoch, reason, suspect=death is not None)
+            elif entry.lease not in serving:
+                reason = "The job's runner died." if death is None else f"The job's runner died: {death}"
+                self._expire(entry, epoch, reason, suspect=death is not None)
         self._watch.forget_all_but(serving)
         pool.deaths.clear()
 
-    def _expire(self, entry: RunningJob, epoch: int, beat: int | None, reason: str, *, suspect: bool) -> None:
+    def _expire(self, entry: RunningJob, epoch: int, reason: str, *, suspect: bool) -> None:
         suspect = suspect and time.monotonic() - self._redis_away > INNOCENT_S
-        status = self._queue.expire(entry.lease, epoch, beat=beat, reason=reason, suspect=suspect)
+        status = self._queue.expire(entry.lease, epoch, beat=None, reason=reason, suspect=suspect)
         log.warning("job taken back", job=entry.lease.job_id, reason=reason, status=status)
 
     def _claim(self, pool: Pool, epoch: int) -> None:

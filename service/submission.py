@@ -12,7 +12,7 @@ from service import strict_json
 from service.acceptance import Acceptance, Idempotency, spec_text
 from service.dataset_records import DatasetRecords
 from service.datasets import Dataset
-from service.errors import DatasetNotFound, FieldError, InvalidSpec
+from service.errors import DatasetNotFound, FieldError, InvalidSpec, ModelNotFound
 from service.fusing import Fusion, fusion_of
 from service.gang_size import GangSize, gang_size
 from service.history import History
@@ -163,6 +163,13 @@ class Submission:
         """
         found = self._resolve(tenant, spec)[2]
         return replace(found, warnings=[*found.warnings, *self._waits_for_slots(spec)])
+
+    def model_id(self, tenant: str, named: str) -> str:
+        """The id of a model that a spec names; where there is none, what it is named: resolving says so."""
+        try:
+            return str(self._models.records.get(tenant, named)["id"])
+        except ModelNotFound:
+            return named
 
     def _resolve(
         self, tenant: str, spec: JobSpec, known: Datasets | None = None

@@ -41,6 +41,11 @@ class Observer(Protocol):
     def after_epoch(self, row: dict[str, Any]) -> None:
         """Called with each epoch's metrics, once."""
 
+    def after_reports(self) -> None:
+        """Called once an epoch is reported, in a population by every member, and all is done that the spec says of it;
+        may raise.
+        """
+
     def tell(self, level: Literal["info", "warning"], message: str) -> None:
         """Called with what a person should know of the epoch."""
 
@@ -80,6 +85,11 @@ class Training:
         """Updates made since the job began."""
         return self.span.steps_before + self.server.version
 
+    @property
+    def epochs_done(self) -> int:
+        """Epochs done since the job began."""
+        return self.span.epochs_before + self.state.epoch
+
     def run(self, observer: Observer) -> None:
         """Train to the end: the last epoch, or early stopping.
 
@@ -94,6 +104,7 @@ class Training:
             row = self.close_epoch(self.server.evaluate())
             observer.after_epoch(row)
             self.heed(observer, row)
+            observer.after_reports()
         self.count_seconds()
 
     @property
@@ -114,7 +125,7 @@ class Training:
         speed = self._samples / elapsed if elapsed > 0 and self._samples else None
         left = (total - self.steps_done) * self.rows / self.steps
         return {
-            "epoch": span.epochs_before + self.state.epoch,
+            "epoch": self.epochs_done,
             "epochs": span.epochs_before + span.epochs + span.epochs_after,
             "step": self.steps_done,
             "steps": total,

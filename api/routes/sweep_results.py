@@ -49,7 +49,15 @@ async def best(
     trial: Annotated[int | None, Query(ge=0, description="Which of a Pareto front; else the first")] = None,
 ) -> Response:
     """Give the best trial's job, ready to submit."""
-    return await made(services, tenant, sweep_id, lambda spec, trials: JSONAnswer(best_spec(spec, trials, trial)))
+
+    def work() -> Response:
+        sweep = services.sweeps.get(tenant, sweep_id)
+        trials = services.sweeps.leaders(sweep) or services.sweeps.all_trials(
+            tenant, sweep_id
+        )  # to say why none is best
+        return JSONAnswer(best_spec(sweep.spec, trials, trial))
+
+    return await to_thread.run_sync(work, limiter=services.results_limiter)
 
 
 @router.get("/importances", response_model=sweep_schemas.Importances, responses=problems(404))

@@ -26,9 +26,7 @@ router = APIRouter(prefix="/v1/sweeps", tags=["sweeps"], route_class=Route)
 
 def best_of(services: Services, sweep: Sweep) -> list[Trial]:
     """The best trial, or those of the Pareto front where there are several objectives."""
-    if len(sweep.spec.compared) > 1:
-        return best_trials(sweep.spec, services.sweeps.all_trials(sweep.tenant, sweep.id))
-    return [] if sweep.best is None else services.sweeps.trials(sweep.id, [sweep.best])
+    return [] if sweep.best is None else best_trials(sweep.spec, services.sweeps.leaders(sweep))
 
 
 def accepted(services: Services, sweep: Sweep) -> JSONAnswer:

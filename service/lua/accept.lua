@@ -73,7 +73,7 @@ end
 sequence = redis.call('INCR', key('sequence'))
 local job = {id = arg.job, key = key('job', arg.job), tenant = arg.tenant, sequence = sequence,
              priority = arg.priority, width = arg.width, dataset = arg.dataset, validation = arg.validation or '',
-             due_ms = arg.due_ms or '', fuse = arg.fuse or '', status = 'queued', sweep = arg.sweep or '', pruned = ''}
+             due_ms = arg.due_ms or '', fuse = arg.fuse or '', status = 'queued', sweep = arg.sweep or ''}
 if sweep then
   record_trial(sweep, job.id)
   redis.call('HSET', job.key, 'sweep', arg.sweep, 'trial', arg.trial)

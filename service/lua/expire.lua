@@ -10,20 +10,22 @@ local job = find_job(arg.job)
 if repeated(job, arg.token, 'expire') then return ok(job.ended_as) end
 if not holds_lease(job, arg.token) then return ok() end
 if arg.beat and redis.call('HGET', job.key, 'beat') ~= arg.beat then return ok() end
-local target, deaths = flagged_target(job), 0
+local target, deaths, furthest = flagged_target(job), 0, 0
 if arg.error then
   local known = redis.call('HMGET', job.key, 'progress', 'deaths', 'furthest')
   local step = known[1] and cjson.decode(known[1]).step or 0
-  local furthest = tonumber(known[3] or -1)
+  furthest = tonumber(known[3] or -1)
   deaths = step > furthest and 1 or tonumber(known[2] or 0) + 1
-  if target == 'queued' and deaths >= tonumber(arg.deaths) then target = 'failed' end
   furthest = math.max(step, furthest)
-  if may(job.status, target) then redis.call('HSET', job.key, 'deaths', deaths, 'furthest', whole(furthest)) end
-  redis.call('HDEL', job.key, 'fuse') -- if it kills its runners, it shall do so alone
-  job.fuse = ''
+  if target == 'queued' and deaths >= tonumber(arg.deaths) then target = 'failed' end
 end
 if not may(job.status, target) then return refuse('illegal', job.id, 'expire', job.status, job.requested) end
 
+if arg.error then
+  redis.call('HSET', job.key, 'deaths', deaths, 'furthest', whole(furthest))
+  redis.call('HDEL', job.key, 'fuse') -- if it kills its runners, it shall do so alone
+  job.fuse = ''
+end
 write_log(job, arg.line)
 if target == 'failed' then redis.call('HSET', job.key, 'error', arg.error) end
 leave_running(job, target, arg.token, 'expire', arg.at)

@@ -1,6 +1,7 @@
 #!lua flags=allow-oom
--- A trial's values up to an epoch have been looked at: it goes on, or it is stopped there. Its runner waits for that.
--- sweep, trial, job, epoch, stop (1 or none), at, transitions
+-- A trial's values up to an epoch have been looked at: it goes on, or it is to stop there. Its runner waits for that; a
+-- job that has lost its runner meanwhile stops when it gets there again.
+-- sweep, trial, job, epoch, stop (1 or none)
 -- Answers {}.
 
 local job, trial = find_job(arg.job), key('sweep', arg.sweep, 'trial', arg.trial)
@@ -9,19 +10,14 @@ if not job or redis.call('HGET', trial, 'pruned_at') then
   return ok()
 end
 redis.call('HSET', job.key, 'judged', arg.epoch)
-if not ENDED[job.status] and tonumber(arg.epoch) >= redis.call('LLEN', key('job', job.id, 'metrics')) then
-  redis.call('SREM', key('sweep', arg.sweep, 'news'), arg.trial)
-end
-if arg.stop and not ENDED[job.status] then
-  redis.call('HSET', trial, 'pruned_at', arg.epoch)
-  redis.call('HSET', job.key, 'pruned', arg.epoch, 'verb', 'cancel')
-  job.pruned = arg.epoch
-  if job.status == 'running' then
-    redis.call('HSET', job.key, 'requested', 'cancel')
-  else
-    move(job, 'cancelled', arg.at)
+if not ENDED[job.status] then
+  if tonumber(arg.epoch) >= redis.call('LLEN', key('job', job.id, 'metrics')) then
+    redis.call('SREM', key('sweep', arg.sweep, 'news'), arg.trial)
   end
-  emit_status(job)
+  if arg.stop then
+    redis.call('HSET', trial, 'pruned_at', arg.epoch)
+    redis.call('HSET', job.key, 'pruned', arg.epoch)
+  end
 end
 redis.call('LPUSH', key('job', job.id, 'judged'), 1)
 redis.call('LTRIM', key('job', job.id, 'judged'), 0, 0)

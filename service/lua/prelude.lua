@@ -190,10 +190,15 @@ local function standing(job)
   return {'queue_position', whole(queue_position(job))}
 end
 
--- The record of a job as {name, value, …}, with how it stands.
+-- The record of a job as {name, value, …}, with how it stands, and whether its model has been deleted.
 local function job_fields(id)
   local fields = redis.call('HGETALL', key('job', id))
   for _, word in ipairs(standing(find_job(id))) do fields[#fields + 1] = word end
+  local model = redis.call('HGET', key('job', id), 'model')
+  if model and redis.call('EXISTS', key('model', model)) == 0 then
+    fields[#fields + 1] = 'model_gone'
+    fields[#fields + 1] = '1'
+  end
   return fields
 end
 
@@ -267,9 +272,6 @@ local function move(job, to, at)
     if job.sweep ~= '' then
       redis.call('SREM', key('sweep', job.sweep, 'live'), job.id)
       sweep_changed(job.sweep, redis.call('HGET', job.key, 'trial'))
-      if job.pruned ~= '' and to == 'cancelled' then
-        redis.call('HSET', job.key, 'result', '{"stopped_by":"pruner","pruned_at":' .. job.pruned .. '}')
-      end
     end
     if redis.call('EXISTS', key('job', job.id, 'dependants')) == 1 then
       redis.call('RPUSH', key('unsettled'), job.id)

@@ -10,7 +10,7 @@ local function find_sweep(id, tenant)
   return sweep
 end
 
--- Its record as {name, value, …}, with how many of its trials have not ended, and its best one by a single objective.
+-- Its record as {name, value, …}, with how many of its trials have not ended, and its best one, or one of them.
 local function sweep_fields(id)
   local fields = redis.call('HGETALL', key('sweep', id))
   fields[#fields + 1] = 'open'

@@ -2,7 +2,7 @@
 -- include sweeps
 -- Record what became of a trial whose jobs have all ended, once.
 -- sweep, trial, status, at; values, constraints, intermediate, error (JSON), fused_with, score (its place among the best,
--- lowest first), models (ids of those that its jobs have made), or none of these
+-- lowest first), beaten (numbers of those that it drives out from there, a space between), models (ids of those that its jobs have made), or none of these
 -- Answers {1, or 0 where it was known before, or one of its jobs is queued again}.
 
 local sweep = find_sweep(arg.sweep)
@@ -23,6 +23,9 @@ for _, name in ipairs({'values', 'constraints', 'intermediate', 'error', 'fused_
 end
 -- Of trials with the same score the one of the lowest number comes first.
 if arg.score then redis.call('ZADD', key('sweep', sweep.id, 'best'), arg.score, string.format('%09d', arg.trial)) end
+for number in string.gmatch(arg.beaten or '', '%S+') do
+  redis.call('ZREM', key('sweep', sweep.id, 'best'), string.format('%09d', number))
+end
 if arg.models then redis.call('HSET', key('sweep', sweep.id, 'models'), arg.trial, arg.models) end
 end_trial(sweep, arg.trial, arg.status, arg.at)
 return ok(1)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from pydantic import ValidationError
 
 from service.acceptance import Acceptance, TrialJob
-from service.errors import DeltaqError, InvalidRequest, InvalidSpec, NoTrial
+from service.errors import DeltaqError, IllegalTransition, InvalidRequest, InvalidSpec, NoTrial
 from service.job_records import Jobs
 from service.jobs import Job
 from service.spec import JobSpec
@@ -69,10 +70,20 @@ class Asking:
         yield from self._accept(waiting)
 
     def complete(self, sweep: Sweep, trial: Trial, parallel: int) -> None:
-        """Make those jobs of a trial that are missing: whoever made it has died in between. Raises: as `make`."""
-        told = TrialJob(sweep.id, trial.number, 0, parallel, trial.params, prunes=sweep.spec.prunes)
-        made = self._jobs_of(sweep, told, range(len(trial.job_ids), sweep.spec.repeats))
-        if not isinstance(made, DeltaqError):
+        """Make those jobs of a trial that are missing: whoever made it has died in between.
+
+        Where they are refused by now, those that there are are cancelled, and the trial fails once they have ended.
+        Raises: as `make`.
+        """
+        there = len(trial.job_ids)
+        told = TrialJob(sweep.id, trial.number, there, parallel, trial.params, prunes=sweep.spec.prunes)
+        made = self._jobs_of(sweep, told, range(there, sweep.spec.repeats))
+        if isinstance(made, DeltaqError):
+            self._sweeps.fail_trial(told, failed(made))
+            for job_id in trial.job_ids:
+                with suppress(IllegalTransition):  # it has ended
+                    self._jobs.request(sweep.tenant, job_id, "cancel")
+        else:
             list(self._accept([(told, made)]))
             self._jobs.wake()
 

@@ -26,7 +26,7 @@ def outcome(spec: SweepSpec, trial: Trial, jobs: Sequence[Job], rows: Sequence[R
     status = _status(trial, jobs)
     if status is not TrialStatus.SUCCEEDED:
         error = next((job.error for job in jobs if job.error is not None), None)
-        return replace(ended, status=status, error=error)
+        return replace(ended, status=status, error=trial.error or error)
     values = [_mean(objective.metric, trial, jobs) for objective in spec.compared]
     limits = [(_mean(one.metric, trial, jobs), one) for one in spec.constraints]
     missing = [one.metric for one, value in zip(spec.compared, values, strict=True) if value is None]
@@ -61,9 +61,11 @@ def intermediate(spec: SweepSpec, rows: Sequence[Rows]) -> dict[int, float | Non
 
 
 def score(spec: SweepSpec, trial: Trial) -> float | None:
-    """A trial's place among the best by a single objective, the lowest first; None: it is not among them."""
-    if trial.values is None or len(trial.values) > 1 or not trial.feasible:
+    """A trial's place among the best, the lowest first, of several objectives the same; None: it is not among them."""
+    if trial.values is None or not trial.feasible:
         return None
+    if len(trial.values) > 1:
+        return 0.0
     return trial.values[0] if spec.compared[0].direction == "minimize" else -trial.values[0]
 
 
@@ -75,6 +77,8 @@ def models_of(jobs: Sequence[Job]) -> list[str]:
 
 def _status(trial: Trial, jobs: Sequence[Job]) -> TrialStatus:
     there = {job.status for job in jobs}
+    if trial.error is not None:
+        return TrialStatus.FAILED
     if trial.pruned_at is not None and there == {JobStatus.CANCELLED}:
         return TrialStatus.PRUNED
     if there == {JobStatus.SUCCEEDED}:

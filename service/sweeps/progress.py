@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from optuna.study import Study
@@ -11,6 +12,7 @@ from service.job_records import Jobs
 from service.jobs import JobStatus
 from service.sweeps.outcome import intermediate, models_of, outcome, score
 from service.sweeps.pruning import Pruner, Reported
+from service.sweeps.ranking import best_trials
 from service.sweeps.records import Sweeps
 from service.sweeps.study import build_study, end_in, has
 from service.sweeps.sweep import Sweep
@@ -21,6 +23,7 @@ class Progress:
     """The trials of a sweep, as far as its sampler and its pruner need them."""
 
     def __init__(self, sweeps: Sweeps, jobs: Jobs, sweep: Sweep) -> None:
+        self.complete = False  # no trial lacks a job that it is to have
         self.followed: JobStatus | None = None  # the state in which its jobs have been brought last
         self._sweeps = sweeps
         self._jobs = jobs
@@ -42,7 +45,7 @@ class Progress:
             if trial.status.ended:
                 self._sweeps.tell(sweep.id, trial)  # it is known, and no news any more
                 continue
-            whole = len(trial.job_ids) == sweep.spec.repeats or sweep.status.terminal
+            whole = len(trial.job_ids) == sweep.spec.repeats or trial.error is not None or sweep.status.terminal
             if all(JobStatus(status).terminal for status in statuses) and whole:
                 changed = self._tell(sweep, trial) or changed
             elif self._prunes:
@@ -101,10 +104,21 @@ class Progress:
     def _tell(self, sweep: Sweep, trial: Trial) -> bool:
         jobs = [self._jobs.get(sweep.tenant, job_id) for job_id in trial.job_ids]
         ended = outcome(sweep.spec, trial, jobs, [self._sweeps.rows(job_id) for job_id in trial.job_ids])
-        told = self._sweeps.tell(sweep.id, ended, score=score(sweep.spec, ended), models=models_of(jobs))
+        place, beaten = self._place(sweep, ended)
+        told = self._sweeps.tell(sweep.id, ended, score=place, beaten=beaten, models=models_of(jobs))
         if told and (self._learns or self._prunes):
             self._end(sweep, replace(ended, attributes=trial.attributes))
         return told
+
+    def _place(self, sweep: Sweep, ended: Trial) -> tuple[float | None, Sequence[int]]:
+        """A trial's place among the best, and the numbers of those on the front so far that are worse than it."""
+        place = score(sweep.spec, ended)
+        if place is None or len(sweep.spec.compared) == 1:
+            return place, ()
+        front = self._sweeps.leaders(sweep)
+        best = {trial.number for trial in best_trials(sweep.spec, [*front, ended])}
+        beaten = [trial.number for trial in front if trial.number not in best]
+        return (place if ended.number in best else None), beaten
 
     def _judge(self, sweep: Sweep, trial: Trial) -> None:
         """Show the pruner the epochs that it has not seen, one after the other, as if it were asked after each."""
@@ -112,16 +126,16 @@ class Progress:
         if trial.pruned_at is not None:
             self._sweeps.judge(sweep.id, trial.number, job_id, trial.pruned_at, stop=True)
             return
-        rows = self._sweeps.rows(job_id)
         seen = self._judged.get(trial.number, 0)
-        last = most_epochs(self._jobs.get(sweep.tenant, job_id).spec) if rows else 0
-        for epoch, value in intermediate(sweep.spec, [rows]).items():
+        values = intermediate(sweep.spec, [self._sweeps.rows(job_id, after=seen)]).values()
+        for epoch, value in enumerate(values, start=seen + 1):
             self._reported.add(trial.number, epoch, value)
-            if epoch <= seen:
-                continue
-            stop = epoch < last and self._pruner.stops(trial.number, epoch, self._reported)
-            if stop or epoch == len(rows):
+            stop = self._pruner.stops(trial.number, epoch, self._reported) and epoch < self._last_epoch(sweep, job_id)
+            if stop or epoch == seen + len(values):
                 self._sweeps.judge(sweep.id, trial.number, job_id, epoch, stop=stop)
                 self._judged[trial.number] = epoch
             if stop:
                 return
+
+    def _last_epoch(self, sweep: Sweep, job_id: str) -> int:
+        return most_epochs(self._jobs.get(sweep.tenant, job_id).spec)

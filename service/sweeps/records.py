@@ -22,7 +22,7 @@ from service.sweeps.sweep import Sweep, sweep_from_fields, trial_from_fields
 from service.sweeps.trial import Trial
 from service.timestamps import now
 
-STEERED_AT_ONCE = 100  # jobs: what Redis does for one caller, all others wait for
+STEERED_AT_ONCE = 20  # jobs: what Redis does for one caller, all others wait for
 READ_AT_ONCE = 200
 SWEEPER_KEPT_S = 15.0  # after so long of silence the sweeper is taken to be gone
 
@@ -56,7 +56,7 @@ class Sweeps:
             "create_sweep",
             sweep=new_id("sweep"),
             tenant=tenant,
-            spec=strict_json.encode(spec.model_dump(mode="json")),
+            spec=strict_json.encode(spec.model_dump(mode="json", exclude_unset=True)),  # what is open stays so
             trials=trials,
             datasets=" ".join(dict.fromkeys(datasets)),
             warnings=strict_json.encode(list(warnings)),
@@ -98,6 +98,15 @@ class Sweeps:
         while part := self._trials(tenant, sweep_id, after=len(found), count=READ_AT_ONCE):
             found += part
         return found
+
+    def leaders(self, sweep: Sweep) -> TrialList:
+        """The best trial; of several objectives the front, and perhaps some that it beats.
+
+        Raises: SweepNotFound.
+        """
+        last = -1 if len(sweep.spec.compared) > 1 else 0
+        found = self._store.command("ZRANGE", key("sweep", sweep.id, "best"), 0, last)
+        return self.trials(sweep.id, [int(number) for number in found])
 
     def trials(self, sweep_id: str, numbers: Sequence[int]) -> TrialList:
         """Those of these numbers. Raises: SweepNotFound."""
@@ -174,9 +183,9 @@ class Sweeps:
             for found in self._run("list_trials", None, sweep_id, numbers=" ".join(map(str, some)))
         ]
 
-    def rows(self, job_id: str) -> Sequence[dict[str, Any]]:
-        """The metrics of a job's epochs."""
-        found = self._store.command("LRANGE", key("job", job_id, "metrics"), 0, -1)
+    def rows(self, job_id: str, *, after: int = 0) -> Sequence[dict[str, Any]]:
+        """The metrics of a job's epochs after that one."""
+        found = self._store.command("LRANGE", key("job", job_id, "metrics"), after, -1)
         return [strict_json.decode(row) for row in found]
 
     def judged(self, job_id: str) -> int:
@@ -184,13 +193,25 @@ class Sweeps:
         return int(self._store.command("HGET", key("job", job_id), "judged") or 0)
 
     def fail_trial(self, trial: TrialJob, error: Mapping[str, Any]) -> None:
-        """Record a trial that cannot be a job. Raises: NoTrial."""
+        """Record why a trial cannot have its next job: it has failed, once the jobs that it has have ended.
+
+        Raises: NoTrial.
+        """
         self._store.run("fail_trial", **trial.arguments(), error=strict_json.encode(dict(error)), at=now())
 
-    def tell(self, sweep_id: str, trial: Trial, *, score: float | None = None, models: Sequence[str] = ()) -> bool:
+    def tell(
+        self,
+        sweep_id: str,
+        trial: Trial,
+        *,
+        score: float | None = None,
+        beaten: Sequence[int] = (),
+        models: Sequence[str] = (),
+    ) -> bool:
         """Record what became of a trial, once; False where it was known, or a job of it is queued again.
 
-        `score`: its place among the best, the lowest first; `models`: those that its jobs have made.
+        `score`: its place among the best, the lowest first; `beaten`: those that are not among them any more;
+        `models`: those that its jobs have made.
         """
         documents = {
             "values": None if trial.values is None else list(trial.values),
@@ -205,6 +226,7 @@ class Sweeps:
             status=trial.status,
             fused_with=trial.fused_with,
             score=None if score is None else repr(score),
+            beaten=" ".join(map(str, beaten)) or None,
             models=" ".join(models) or None,
             at=now(),
             **{name: None if value is None else strict_json.encode(value) for name, value in documents.items()},
@@ -233,8 +255,6 @@ class Sweeps:
             job=job_id,
             epoch=epoch,
             stop=1 if stop else None,
-            at=now(),
-            transitions=TRANSITIONS_LINE,
         )
 
     def finish(self, sweep: Sweep, error: DeltaqError) -> Sweep:

@@ -33,7 +33,7 @@ from service.sweeps.trial import Trial, TrialStatus
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 NAME = "sweep"  # of every study: Optuna draws from its name, too
-_CONSTRAINT = "constraints:"  # how Optuna names the attribute of one
+_CONSTRAINTS = "constraints"  # the attribute by which Optuna, and its dashboard, know them
 _STATES = {TrialStatus.SUCCEEDED: TrialState.COMPLETE, TrialStatus.PRUNED: TrialState.PRUNED}
 
 
@@ -148,7 +148,7 @@ def frozen(spec: SweepSpec, trial: Trial, distributions: Mapping[str, BaseDistri
         for path, value in trial.params.items()
         if path in spec.space and contains(spec.space[path], value)
     }
-    constraints = {f"{_CONSTRAINT}{place}": excess for place, excess in enumerate(trial.constraints)}
+    constraints = {_CONSTRAINTS: list(trial.constraints)} if trial.constraints else {}
     return FrozenTrial(
         number=trial.number,
         trial_id=trial.number,

@@ -11,6 +11,7 @@ from service.spec import SweepSpec
 from service.submission import Submission
 from service.sweeps.checks import Checked, check_sweep, most_trials
 from service.sweeps.records import Sweeps
+from service.sweeps.starts import with_ids
 from service.sweeps.sweep import Sweep
 
 
@@ -23,7 +24,7 @@ class SweepSubmission:
 
     def check(self, tenant: str, spec: SweepSpec) -> Checked:
         """Say what a sweep comes to; nothing is made. Raises: InvalidSpec; UnknownDataset."""
-        return check_sweep(spec, lambda job: self._submission.resolve(tenant, job))
+        return self._check(tenant, self._with_ids(tenant, spec))
 
     def submit(self, tenant: str, spec: SweepSpec, idempotency_key: str | None = None) -> Sweep:
         """Accept a sweep; the same key and spec again give the sweep that they made.
@@ -36,7 +37,8 @@ class SweepSubmission:
             made = self._sweeps.find_idempotent(tenant, idempotency)
             if made is not None:
                 return self._sweeps.get(tenant, made)
-        found = self.check(tenant, spec)
+        spec = self._with_ids(tenant, spec)  # once: whatever aliases do later, all trials begin with the same models
+        found = self._check(tenant, spec)
         sweep, _ = self._sweeps.create(
             tenant,
             spec,
@@ -46,6 +48,12 @@ class SweepSubmission:
             idempotency=idempotency,
         )
         return sweep
+
+    def _check(self, tenant: str, spec: SweepSpec) -> Checked:
+        return check_sweep(spec, lambda job: self._submission.resolve(tenant, job))
+
+    def _with_ids(self, tenant: str, spec: SweepSpec) -> SweepSpec:
+        return with_ids(spec, lambda named: self._submission.model_id(tenant, named))
 
     def extend(self, tenant: str, sweep_id: str, trials: int) -> Sweep:
         """Let a sweep have so many trials in all.

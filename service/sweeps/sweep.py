@@ -30,7 +30,7 @@ class Sweep:
     asked: int = 0  # how many there are
     open: int = 0  # how many of these have not ended
     ended: dict[TrialStatus, int] = field(default_factory=dict)  # how many ended how
-    best: int | None = None  # the number of the best trial, of one objective
+    best: int | None = None  # the number of the best trial, of several objectives of one of the best
     started_ms: int | None = None  # since 1970
     paused_ms: int = 0  # for how long it has been paused, all times added
     warnings: Sequence[str] = ()

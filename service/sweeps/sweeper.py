@@ -94,7 +94,9 @@ class Sweeper:
         known = self._known.get(sweep_id)
         if known is None:
             known = self._known[sweep_id] = Progress(self._sweeps, self._jobs, sweep)
-            self._resume(sweep)
+        if not known.complete and sweep.status in ("queued", "running"):
+            self._complete(sweep)
+            known.complete = True
         self._follow(sweep, known)
         if known.look(sweep):
             self._keeper.keep_best(sweep)
@@ -111,11 +113,11 @@ class Sweeper:
         if sweep.status != "paused" and sweep.open == 0 and (over or done):
             self._end(sweep)
 
-    def _resume(self, sweep: Sweep) -> None:
+    def _complete(self, sweep: Sweep) -> None:
         """Make the jobs of trials that have some and not all: who made them has died in between."""
-        if sweep.spec.repeats > 1 and not sweep.status.terminal:
+        if sweep.spec.repeats > 1:
             for trial in self._sweeps.trials(sweep.id, self._sweeps.open_numbers(sweep.id)):
-                if len(trial.job_ids) < sweep.spec.repeats:
+                if len(trial.job_ids) < sweep.spec.repeats and trial.error is None:
                     self._asking.complete(sweep, trial, self._parallel(sweep.spec))
 
     def _follow(self, sweep: Sweep, known: Progress) -> None:

@@ -47,7 +47,7 @@ class Trial:
     finished_at: str | None = None
     fused_with: int | None = None  # how many other trials its job was trained together with
     parameters: int | None = None  # of its network
-    error: Mapping[str, Any] | None = None  # title, detail, hint
+    error: Mapping[str, Any] | None = None  # title, detail, hint; before its end: why it has no more jobs
 
     @property
     def job_id(self) -> str | None:

@@ -7,7 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api.asking import SPEC, Claim, pointers, problem, strict
+from api.services import Services
+from service.errors import Diverged
+from service.sweeper_process import sweeper_of
+from tests.api.asking import SPEC, Claim, pointers, problem, strict, succeed
 from tests.api.test_models import evaluate, predict
 from tests.api.trained import Trained
 
@@ -57,6 +60,46 @@ def test_a_warm_start_takes_the_model_that_has_it_now(
     refused = problem(client.post("/v1/jobs", json={**body, "warm_start": {"model": "nothing"}}), 422)
     assert pointers(refused) == ["/warm_start/model"]
     assert refused["errors"][0]["allowed"] == "the id or an alias of a model"
+
+
+@pytest.mark.parametrize("place", ["base", "choice", "whole"])
+def test_all_trials_of_a_sweep_begin_with_the_model_that_had_it_first(
+    client: httpx.Client, services: Services, trained: Trained, alias: dict[str, Any], claim: Claim, place: str
+) -> None:
+    assert client.post("/v1/jobs", json={"dataset": "colours"}).status_code == 202
+    other = succeed(services, claim())
+    base, start = {"dataset": "colours", "epochs": 1}, {"model": "production"}
+    spec: dict[str, Any] = {"base": base, "space": {"seed": {"grid": [1, 2]}}, "sampler": "grid", "parallel": 1}
+    if place == "base":
+        base["warm_start"] = start
+    elif place == "choice":
+        spec["space"]["warm_start.model"] = {"categorical": ["production"]}
+        spec["points"] = [{"warm_start.model": "production", "seed": 1}]
+    else:
+        when = {"warm_start": start}
+        spec["space"] |= {"warm_start": {"grid": [start]}, "batch_size": {"grid": [8], "when": when}}
+    answer = client.post("/v1/sweeps", json=spec)
+    assert answer.status_code == 202, answer.text
+    sweep = answer.json()
+    assert client.put(ALIAS, json={"model": other}).status_code == 200
+    sweeper = sweeper_of(services.store, services.settings)
+    for _ in range(2):
+        sweeper.tick()
+        claimed = claim()
+        assert claimed.job.sweep == sweep["id"]
+        assert claimed.job.spec.warm_start is not None
+        assert claimed.job.spec.warm_start.model == trained.id
+        services.queue.fail(claimed.lease, Diverged("on purpose"))
+    assert client.post("/v1/sweeps?dry_run=true", json=sweep["spec"]).status_code == 200
+    assert trained.id in str(sweep["spec"])
+    assert "production" not in str(sweep["spec"])
+
+
+def test_a_sweep_of_models_that_are_none_is_refused_by_the_place(client: httpx.Client, trained: Trained) -> None:
+    spec = {"base": {"dataset": "colours"}, "trials": 1}
+    space = {"warm_start.model": {"categorical": [trained.id, "nothing"]}}
+    refused = problem(client.post("/v1/sweeps", json={**spec, "space": space}), 422)
+    assert pointers(refused) == ["/space/warm_start.model/categorical/1"]
 
 
 def test_a_model_with_an_alias_is_not_deleted(client: httpx.Client, trained: Trained, alias: dict[str, Any]) -> None:

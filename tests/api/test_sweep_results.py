@@ -156,7 +156,13 @@ def test_the_models_of_the_best_are_kept(
     trials = get(client, f"{sweep}/trials")["items"]
     there = {model["job_id"] for model in get(client, "/v1/models")["items"]}
     assert [trial["number"] for trial in trials if trial["job_id"] in there] == kept
-    assert all(get(client, f"/v1/jobs/{trial['job_id']}")["result"] for trial in trials if trial["values"])
+    for trial in trials:
+        job = get(client, f"/v1/jobs/{trial['job_id']}")
+        named = (job["result"] or {}).get("model_id")
+        assert (named is not None, job["links"]["model"] is not None) == (trial["number"] in kept,) * 2
+        assert bool(job["result"]) is (trial["values"] is not None)
+    listed = {job["id"]: job["result"] for job in get(client, "/v1/jobs?limit=500")["items"]}
+    assert {job_id for job_id, result in listed.items() if result and result["model_id"]} == there
     again = services.sweeps.get("default", sweep.rpartition("/")[2])
     assert sorted(services.sweeps.models(again.id)) == kept
 

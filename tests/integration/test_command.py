@@ -80,6 +80,29 @@ def test_verify_finds_the_same_bits(live: LiveService) -> None:
     assert live.job(json.loads(out)["again_id"])["attempt"] == 1  # it has been trained, and was not answered for
 
 
+def test_verify_trains_a_pruned_job_to_the_epoch_where_it_was_stopped(live: LiveService) -> None:
+    schedule = {"name": "cosine"}  # which the number of epochs decides
+    sweep = {
+        "base": {**IRIS, "epochs": 9, "optimizer": {"schedule": schedule}},
+        "space": {"optimizer.learning_rate": {"grid": [0.3, 0.1, 0.001]}},
+        "sampler": "grid",
+        "pruner": {"name": "asha", "min_epochs": 2, "reduction_factor": 3},
+        "parallel": 1,
+    }
+    with Client(live.description["url"]) as client:
+        found = client.sweep(sweep).wait(100)
+        pruned = [trial for trial in found.trials() if trial.status == "pruned"]
+        assert pruned
+        assert {trial.pruned_at for trial in pruned} <= {2, 6}
+        job = client.job(str(pruned[0].job_id))
+        code, out, err = deltaq(live, "verify", job.id, "--json")
+        assert (code, json.loads(out)["equal"]) == (0, True), err
+        assert live.job(json.loads(out)["again_id"])["result"]["epochs"] == pruned[0].pruned_at
+        whole = client.submit({**job.spec, "reuse": True}).wait(100)
+        assert "reused_from" not in whole.result
+        assert job.retry().wait(100).result["weights_sha256"] == whole.result["weights_sha256"]
+
+
 def test_a_large_table_gets_the_bits_of_one_piece(live: LiveService) -> None:
     with Client(live.description["url"]) as client:
         model = client.submit(IRIS).wait(100).model()

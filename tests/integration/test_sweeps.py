@@ -162,7 +162,8 @@ def test_trials_that_diverge_fail_and_the_rest_goes_on(live: LiveService, sample
     for trial in pruned[:3]:
         job = live.job(trial["job_id"])
         assert job["status"] == JobStatus.CANCELLED
-        assert job["result"] == {"stopped_by": "pruner", "pruned_at": trial["pruned_at"]}
+        assert (job["result"]["stopped_by"], job["result"]["pruned_at"]) == ("pruner", trial["pruned_at"])
+        assert len(live.metrics(job["id"])) == trial["pruned_at"]
 
 
 def test_a_sweep_is_paused_resumed_extended_and_cancelled(live: LiveService) -> None:

@@ -72,7 +72,7 @@ class Watching(Unobserved):
 
     def after_reports(self) -> None:
         self.on_epoch("reports")
-        if self.epochs is not None and len(self.rows) >= self.epochs:
+        if len(self.rows) == self.epochs:
             raise Stopped
 
     def tell(self, level: str, message: str) -> None:

@@ -37,6 +37,9 @@ class Unobserved:
     def after_epoch(self, row: dict[str, Any]) -> None:
         """Nothing."""
 
+    def after_reports(self) -> None:
+        """Nothing."""
+
     def tell(self, level: Literal["info", "warning"], message: str) -> None:
         """Nothing."""
 

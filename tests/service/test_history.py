@@ -57,6 +57,14 @@ def test_an_archived_job_is_read_as_it_was_and_redis_has_nothing_of_it(rooms: Ro
     assert new <= {"model", "models", "model-files", "events", "claim"}
 
 
+def test_an_archived_job_does_not_name_a_model_that_is_gone(rooms: Rooms, history: History) -> None:
+    job_id = ended(rooms)
+    history.archive(age_s=-1)
+    model_id = (history.get(rooms.tenant, job_id).result or {})["model_id"]
+    rooms.models.delete(rooms.tenant, model_id)
+    assert history.get(rooms.tenant, job_id).result == {"model_id": None}
+
+
 def pages(read: Any, job_id: str) -> list[dict[str, Any]]:
     found, cursor = [], None
     while True:

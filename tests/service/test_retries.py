@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from service.errors import LeaseLost, StoreUnavailable
+from service.errors import IllegalTransition, LeaseLost, StoreUnavailable
 from service.jobs import JobStatus, Lease
 from service.queue import DEATHS
+from service.store import key
 from tests.service.rooms import Rooms
 
 ERROR = StoreUnavailable("the disk is away")
@@ -76,6 +77,17 @@ def die(rooms: Rooms, lease: Lease, step: int | None, *, suspect: bool = True) -
     """The runner dies when it has shown this step."""
     rooms.queue.beat(lease, None if step is None else {"step": step})
     return rooms.queue.expire(lease, 1, beat=None, reason="it was killed", suspect=suspect)
+
+
+def test_a_death_that_cannot_be_recorded_leaves_no_mark(rooms: Rooms) -> None:
+    rooms.accept_fusable("a")
+    lease = rooms.claim().lease
+    before = rooms.store.command("HGETALL", key("job", lease.job_id))
+    with pytest.raises(IllegalTransition):
+        rooms.store.run(
+            "expire", job=lease.job_id, token=lease.token, epoch=1, line="{}", error="{}", deaths=3, transitions=" "
+        )
+    assert rooms.store.command("HGETALL", key("job", lease.job_id)) == before
 
 
 def test_a_job_whose_runners_die_without_progress_is_failed_with_the_last_words(rooms: Rooms) -> None:

@@ -14,6 +14,7 @@ from service.jobs import JobStatus, Lease
 from service.queue import ClaimedJob, Queue
 from service.scheduler import Scheduler
 from service.settings import Settings
+from service.store import key
 from service.work import Work
 from tests.service.rooms import Rooms
 from workers.place import Slot
@@ -103,6 +104,7 @@ class Pool:
 
     def kill(self, member: Lent) -> None:
         self.killed.append(member.work.lease)
+        self.deaths |= dict.fromkeys(member.leases, "it did not answer")
         del self.lent[member.work.lease]
 
     def send_back(self, lease: Lease, reason: str) -> None:
@@ -236,6 +238,26 @@ def test_a_silent_runner_is_killed_after_a_lease_and_a_beating_one_is_not(rooms:
         bench.scheduler.tick()
     assert bench.pool.killed == [leases[silent]]
     assert leases[beating] in bench.pool.lent
+
+
+def test_members_of_a_runner_that_was_ended_are_all_suspects(rooms: Rooms, bench: Bench) -> None:
+    lone = rooms.accept().id
+    bench.scheduler.tick()
+    jobs = [rooms.accept_fusable("a").id for _ in range(3)]
+    bench.scheduler.tick()
+    population = next(one for one in bench.pool.lent.values() if len(one.leases) == 3)
+    *_, heard = population.leases
+    (alone,) = (lease for lease in bench.pool.lent if lease.job_id == lone)
+    deadline = time.monotonic() + 10
+    while not bench.pool.killed and time.monotonic() < deadline:
+        rooms.queue.beat(heard)
+        rooms.queue.beat(alone)
+        rooms.store.command("LPUSH", key("wake"), 1)
+        bench.scheduler.tick()
+    assert bench.pool.killed == [population.work.lease]
+    assert {entry.lease for entry in rooms.queue.running()}.isdisjoint(population.leases)
+    assert [rooms.store.command("HGET", key("job", job), "deaths") for job in jobs] == ["1", "1", "1"]
+    assert rooms.status(lone) is JobStatus.RUNNING
 
 
 def test_one_leads_and_the_other_waits(rooms: Rooms, bench: Bench) -> None:

@@ -191,6 +191,16 @@ def test_a_study_is_exported_as_a_journal_that_optuna_opens(tmp_path: Path) -> N
     assert study.trials[3].user_attrs == {"job_ids": ["job-3"]}
 
 
+def test_the_dashboard_finds_constraints_in_a_journal(tmp_path: Path) -> None:
+    spec = sweep(constraints=[{"metric": "train_loss", "max": 1}, {"metric": "parameter_count", "max": 9}])
+    trials = [replace(trial, constraints=(-0.5, 2.0)) for trial in search(spec, 2, lambda _: 1.0)]
+    export_journal(spec, trials, tmp_path / "study.log")
+    backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "study.log"))
+    (_, found) = optuna.load_study(study_name=None, storage=optuna.storages.JournalStorage(backend)).trials
+    assert found.system_attrs["constraints"] == [-0.5, 2.0]  # where optuna-dashboard looks
+    assert list(found.constraints.values()) == [-0.5, 2.0]
+
+
 def test_values_go_into_their_places_wholes_before_their_parts() -> None:
     base = {"dataset": "iris", "seed": 5, "optimizer": {"schedule": "cosine"}}
     spec = sweep(base=base)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +25,13 @@ from service.spec import SweepSpec
 from service.store import Store
 from service.submission import Submission
 from service.sweeper_process import sweeper_of
+from service.sweeps.progress import Progress
+from service.sweeps.ranking import best_trials
 from service.sweeps.records import Sweeps
 from service.sweeps.submission import SweepSubmission
 from service.sweeps.sweep import Sweep
 from service.sweeps.sweeper import Sweeper
-from service.sweeps.trial import TrialStatus
+from service.sweeps.trial import Trial, TrialStatus
 from tests.service.rooms import Rooms
 
 SPEC: dict[str, Any] = {
@@ -156,6 +160,47 @@ def test_a_trial_whose_spec_is_refused_fails_and_the_sweep_goes_on(bench: Bench)
     assert found.status is JobStatus.SUCCEEDED
 
 
+@pytest.mark.parametrize("running", [True, False])
+def test_a_trial_whose_next_repeat_is_refused_fails_once_its_jobs_have_ended(
+    store: Store, tmp_path: Path, running: bool
+) -> None:
+    bench = Bench(store, tmp_path, Limits(queued=1))
+    sweep = bench.start(repeats=2, trials=1, parallel=1)
+    bench.sweeper().tick()
+    (trial,) = bench.sweeps.all_trials(bench.tenant, sweep)
+    assert len(trial.job_ids) == 1
+    claimed = bench.rooms.claim() if running else None
+    bench.settings = bench.settings.model_copy(update={"max_job_bytes": 1})  # as after a start with other settings
+    bench.sweeper().tick()
+    if claimed is not None:
+        assert bench.show(sweep).open == 1
+        assert bench.rooms.queue.beat(claimed.lease) == "cancel"
+        bench.rooms.queue.release(claimed.lease, "cancelled")
+        bench.sweeper().tick()
+    (trial,) = bench.sweeps.all_trials(bench.tenant, sweep)
+    assert (trial.status, bench.show(sweep).open) == (TrialStatus.FAILED, 0)
+    assert trial.error is not None
+    assert "DELTAQ_MAX_JOB_BYTES" in trial.error["detail"]
+    assert bench.show(sweep).status is JobStatus.FAILED
+
+
+def test_a_paused_sweep_gets_the_jobs_that_are_missing_once_it_goes_on(store: Store, tmp_path: Path) -> None:
+    bench = Bench(store, tmp_path, Limits(queued=1))
+    sweep = bench.start(repeats=2, trials=1, parallel=1)
+    bench.sweeper().tick()
+    bench.sweeps.steer(bench.tenant, sweep, "pause")
+    sweeper = bench.sweeper()
+    sweeper.tick()
+    began = time.monotonic()
+    sweeper.tick()
+    assert time.monotonic() - began > 1.0  # it waits: there is nothing to do
+    bench.sweeps.steer(bench.tenant, sweep, "resume")
+    bench.rooms.claim()
+    sweeper.tick()
+    (trial,) = bench.sweeps.all_trials(bench.tenant, sweep)
+    assert len(trial.job_ids) == 2
+
+
 def test_what_a_pruner_says_is_the_same_for_a_new_sweeper(bench: Bench) -> None:
     sweep = bench.start(pruner="asha", trials=3, parallel=3)
     bench.sweeper().tick()
@@ -163,15 +208,72 @@ def test_what_a_pruner_says_is_the_same_for_a_new_sweeper(bench: Bench) -> None:
     for lease, loss in zip(leases, (1.0, 2.0, 3.0), strict=True):
         bench.rooms.queue.record_epoch(lease, {"epoch": 1, "validation_loss": loss})
         bench.sweeper().tick()
-    assert [bench.rooms.queue.judged(lease, 0.01) for lease in leases] == [(True, False), (True, True), (True, True)]
+    assert [bench.rooms.queue.judged(lease, 1, 0.01) for lease in leases] == [(True, False), *2 * [(True, True)]]
     for lease in leases[1:]:
-        bench.rooms.queue.release(lease, "cancelled")
+        bench.rooms.queue.prune(lease, {"stopped_by": "pruner", "pruned_at": 1})
     model = {"id": "model-x", "job_id": leases[0].job_id}
     bench.rooms.queue.succeed(leases[0], {"validation_loss": 1.0}, model)
     bench.sweeper().tick()
     found = bench.show(sweep)
     assert (found.status, found.ended[TrialStatus.PRUNED]) == (JobStatus.SUCCEEDED, 2)
     assert [trial.pruned_at for trial in bench.sweeps.all_trials(bench.tenant, sweep)] == [None, 1, 1]
+
+
+class Counted(Sweeps):
+    """Counts the rows of metrics that are read."""
+
+    read = 0
+
+    def rows(self, job_id: str, *, after: int = 0) -> Sequence[dict[str, Any]]:
+        found = super().rows(job_id, after=after)
+        self.read += len(found)
+        return found
+
+
+def test_a_pruner_reads_each_epoch_once(bench: Bench) -> None:
+    sweep = bench.start(pruner="median", trials=1, base={"dataset": "iris", "epochs": 40})
+    bench.sweeper().tick()
+    lease, counted = bench.rooms.claim().lease, Counted(bench.store)
+    progress = Progress(counted, bench.rooms.jobs, bench.show(sweep))
+    for epoch in range(1, 31):
+        bench.rooms.queue.record_epoch(lease, {"epoch": epoch, "validation_loss": 1.0 / epoch})
+        progress.look(bench.show(sweep))
+        assert counted.judged(lease.job_id) == epoch
+    assert counted.read == 30
+
+
+class Watched(Sweeps):
+    """Notes which trials are read."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.numbers: list[int] = []
+
+    def trials(self, sweep_id: str, numbers: Sequence[int]) -> list[Trial]:
+        self.numbers += numbers
+        return super().trials(sweep_id, numbers)
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_the_best_are_found_without_reading_those_that_wait_or_are_beaten(bench: Bench, several: bool) -> None:
+    two = [{"metric": "validation_loss"}, {"metric": "train_loss", "direction": "maximize"}]
+    sweep = bench.start(trials=40, parallel=40, **({"objectives": two} if several else {}))
+    sweeper = bench.sweeper()
+    sweeper.tick()
+    draw = random.Random(2)
+    for _ in range(25):
+        claimed = bench.rooms.claim()
+        result = {"validation_loss": draw.random(), "train_loss": draw.random()}
+        bench.rooms.queue.succeed(
+            claimed.lease, result, {"id": f"model-{claimed.job.id[4:]}", "job_id": claimed.job.id}
+        )
+        sweeper.tick()
+        watched, shown = Watched(bench.store), bench.show(sweep)
+        best = best_trials(shown.spec, bench.sweeps.all_trials(bench.tenant, sweep))
+        found = best_trials(shown.spec, watched.leaders(shown))
+        assert [trial.number for trial in found] == [trial.number for trial in best]
+        assert sorted(watched.numbers) == sorted(trial.number for trial in best)
+        assert shown.best in watched.numbers
 
 
 def test_jobs_left_by_half_a_cancel_are_cancelled_by_the_sweeper(bench: Bench) -> None:

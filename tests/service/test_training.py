@@ -46,6 +46,8 @@ class Silent:
     def after_step(self) -> None:
         self._after_step()
 
+    def after_reports(self) -> None: ...
+
     def after_epoch(self, row: dict[str, Any]) -> None:
         self.rows.append(row)
 
