@@ -31,6 +31,7 @@ from service.job_inputs import JobInputs, read_inputs
 from service.jobs import CheckpointRef
 from service.models import OptimizerState, save_model
 from service.preparation import PreparedData, prepare
+from service.queue import Success
 from service.requests import Requests
 from service.results import Kept, kept, left_by, result_of
 from service.training import Training
@@ -327,6 +328,12 @@ class Attempt:
                 raise Interrupted(self.requests.leave)
 
     def _succeed(self, training: Training, found: Kept, inputs: JobInputs, prepared: PreparedData) -> None:
+        success = self._save_model(training, found, inputs, prepared)
+        self.beat.insist(lambda: self.queue.succeed(success.lease, success.result, success.model))
+        self.checkpoints.forget()
+
+    def _save_model(self, training: Training, found: Kept, inputs: JobInputs, prepared: PreparedData) -> Success:
+        """Once all that it has reached is on record: its model's file, which exists when the success is recorded."""
         self._flush()
         self._await_pruner()
         self.enter("saving", self.equipment.settings.save_limit_s)
@@ -348,9 +355,7 @@ class Attempt:
             self.artifacts,
             OptimizerState(server.optimizer_steps, server.optimizer_state) if server.optimizer_state else None,
         )
-        result["model_id"] = model["id"]
-        self.beat.insist(lambda: self.queue.succeed(self.lease, result, model))
-        self.checkpoints.forget()
+        return Success(self.lease, {**result, "model_id": model["id"]}, model)
 
     def _fail(self, failure: DeltaqError) -> None:
         """Record the failure, whatever else cannot be: a job that fails unrecorded would be claimed without end."""

@@ -63,10 +63,10 @@ class Population:
             raise ValueError(f"members: {MOST_MEMBERS + 1}; allowed: {MOST_MEMBERS}")
         self._waiting.append(member)
 
-    def run(self) -> Iterator[Member]:
-        """Train all to their ends; yields each as it leaves, the others standing between two steps meanwhile.
+    def run(self) -> Iterator[Sequence[Member]]:
+        """Train all to their ends; yields those that leave together, the others standing between two steps meanwhile.
 
-        It is then a training by itself, which has come to its end, or can go on alone or in another population; where
+        Each is then a training by itself, which has come to its end, or can go on alone or in another population; where
         it was told to leave, or diverged, `error` says so.
         Raises: ValueError where members cannot be computed together.
         """
@@ -77,7 +77,7 @@ class Population:
             gone, self._gone = self._gone, []
             if gone:
                 self._part_with(gone)
-                yield from gone
+                yield gone
 
     def _admit(self) -> None:
         """Take in those that wait at the step where the others are."""

@@ -7,21 +7,24 @@ pre-empted concerns all.
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from typing import Any
 
 import structlog
 
 from service.attempt import PRUNER_S, Attempt, Interrupted
+from service.beat import beat_together
 from service.errors import LeaseLost, StoreUnavailable
 from service.folds import next_stage
 from service.job_inputs import JobInputs
 from service.joint_beat import JointBeat
 from service.population import Member, Population
 from service.preparation import PreparedData
+from service.queue import Success
 from service.requests import Requests
-from service.results import kept
+from service.results import Kept, kept
 from service.training import Training
 from service.work import Equipment, Work
 from workers.shard_computer import Assignment, ShardComputer
@@ -37,7 +40,7 @@ class PopulationAttempt:
     """One attempt at a job and those that are trained with it."""
 
     def __init__(self, equipment: Equipment, work: Work, requests: Requests) -> None:
-        self._settings = equipment.settings
+        self._queue, self._settings = equipment.queue, equipment.settings
         self._joint = JointBeat(equipment.queue, equipment.settings.beat_s)
         self._attempts = [
             MemberAttempt(equipment, replace(work, job=job, lease=lease, others=()), requests, self._joint)
@@ -71,9 +74,13 @@ class PopulationAttempt:
 
     def _train(self, attempts: list[MemberAttempt]) -> None:
         members = {Member(attempt.trained, attempt): attempt for attempt in attempts}
-        for member in Population(members).run():
+        for gone in Population(members).run():
             self._joint.enter("saving", self._settings.save_limit_s)
-            self._end(members[member], member.error)
+            with suppress(StoreUnavailable):  # then each says what it has to say by itself
+                beat_together(self._queue, [members[member].beat for member in gone], last=True)
+            for member in gone:
+                self._end(members[member], member.error)
+            self._record_successes([members[member] for member in gone])
 
     def _end(self, attempt: MemberAttempt, error: Exception | None) -> None:
         try:
@@ -83,7 +90,22 @@ class PopulationAttempt:
         except Exception:
             log.exception("how a job ended is not recorded", job=attempt.lease.job_id)
         finally:
+            if attempt.success is None:
+                self._joint.leave(attempt.beat)
+
+    def _record_successes(self, attempts: Sequence[MemberAttempt]) -> None:
+        """Record in one trip that those have succeeded whose models are written."""
+        successes = {attempt: attempt.success for attempt in attempts if attempt.success is not None}
+        if not successes:
+            return
+        insist = attempts[0].beat.insist
+        answers = insist(lambda: self._queue.succeed_all(list(successes.values())))
+        for attempt, refused in zip(successes, answers, strict=True):
             self._joint.leave(attempt.beat)
+            if refused is None:
+                attempt.checkpoints.forget()
+            else:
+                log.warning("lease lost", job=attempt.lease.job_id, detail=refused.detail)
 
 
 class MemberAttempt(Attempt):
@@ -92,6 +114,7 @@ class MemberAttempt(Attempt):
     def __init__(self, equipment: Equipment, work: Work, requests: Requests, joint: JointBeat) -> None:
         super().__init__(equipment, work, requests)
         self.ended = False
+        self.success: Success | None = None  # what is to be recorded
         self._joint = joint
         self._looked = 0.0
         self._data: tuple[JobInputs, PreparedData]
@@ -161,7 +184,7 @@ class MemberAttempt(Attempt):
             raise Interrupted("cancelled")
 
     def end(self, error: Exception | None) -> None:
-        """Record how it ended: trained, or by an error. Raises: LeaseLost."""
+        """Come to its end: trained, with `success` to be recorded, or by an error, which is. Raises: LeaseLost."""
         self.ended = True
 
         def end() -> None:
@@ -176,6 +199,10 @@ class MemberAttempt(Attempt):
             self.checkpoints.sweep()
         finally:
             self._disconnect()
+
+    def _succeed(self, training: Training, found: Kept, inputs: JobInputs, prepared: PreparedData) -> None:
+        """The success is recorded with those of the others that end here."""
+        self.success = self._save_model(training, found, inputs, prepared)
 
     def _connect(self, assignment: Assignment, asynchronous: bool) -> Transport:
         self.transport = LocalTransport(ShardComputer(assignment))
