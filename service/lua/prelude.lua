@@ -55,10 +55,12 @@ local function quoted_or_null(word)
   return '"' .. word .. '"'
 end
 
+local hinted = {} -- jobs: a step is read whole, so that one hint of each is enough
 local function emit(job, kind, data)
   local id = redis.call('XADD', key('job', job.id, 'events'), 'MAXLEN', EVENTS_KEPT, '*', 'type', kind, 'data', data)
   redis.call('XADD', key('events', job.tenant), 'MAXLEN', '~', TENANT_EVENTS_KEPT, '*', 'job', job.id, 'type', kind, 'data', data)
-  redis.call('PUBLISH', key('hints'), job.tenant .. ' ' .. job.id)
+  if not hinted[job.id] then redis.call('PUBLISH', key('hints'), job.tenant .. ' ' .. job.id) end
+  hinted[job.id] = true
   return id
 end
 
