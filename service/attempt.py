@@ -16,6 +16,7 @@ from service.assembly import assemble
 from service.beat import Beat
 from service.checkpointing import Checkpointing
 from service.checkpoints import Checkpoint, CheckpointLost
+from service.datasets import Dataset
 from service.errors import (
     DeltaqError,
     LeaseLost,
@@ -62,6 +63,7 @@ class Attempt:
         self.equipment = equipment
         self.queue, self.artifacts = equipment.queue, equipment.artifacts
         self.work, self.lease = work, work.lease
+        self.known: dict[str, Dataset] = {}
         self.requests = requests
         self.training: Training | None = None
         self.transport: Transport | None = None
@@ -186,7 +188,7 @@ class Attempt:
 
     def _inputs(self) -> JobInputs:
         given = self.equipment
-        return read_inputs(self.work.job, given.records, given.models, self.beat.insist)
+        return read_inputs(self.work.job, given.records, given.models, self.beat.insist, self.known)
 
     def _check_gradient(self, training: Training, prepared: PreparedData) -> None:
         """Check it at the first weights, where that is asked; each attempt finds the same."""

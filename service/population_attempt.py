@@ -47,7 +47,7 @@ class PopulationAttempt:
             for job, lease in work.jobs
         ]
         for attempt in self._attempts:
-            attempt.fused_with = len(work.others)
+            attempt.fused_with, attempt.known = len(work.others), self._attempts[0].known
         self._prepared: PreparedData | None = None
 
     def run(self) -> None:
