@@ -7,7 +7,7 @@ without the other. What becomes of it is recorded once.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from service import strict_json
 from service.acceptance import Idempotency, TrialJob, idempotency_arguments
@@ -26,8 +26,19 @@ STEERED_AT_ONCE = 100  # jobs: what Redis does for one caller, all others wait f
 READ_AT_ONCE = 200
 SWEEPER_KEPT_S = 15.0  # after so long of silence the sweeper is taken to be gone
 
+TOLD_AT_ONCE = 50
+
+T = TypeVar("T")
 TrialList = list[Trial]
 Verb = Literal["cancel", "pause", "resume", "stop"]
+
+
+class Told(NamedTuple):
+    """What became of a trial: its place among the best, the lowest first, and the models that its jobs have made."""
+
+    trial: Trial
+    score: float | None = None
+    models: Sequence[str] = ()
 
 
 class Sweeps:
@@ -188,28 +199,18 @@ class Sweeps:
         self._store.run("fail_trial", **trial.arguments(), error=strict_json.encode(dict(error)), at=now())
 
     def tell(self, sweep_id: str, trial: Trial, *, score: float | None = None, models: Sequence[str] = ()) -> bool:
-        """Record what became of a trial, once; False where it was known, or a job of it is queued again.
+        """Record what became of a trial, once; False where it was known, or a job of it is queued again."""
+        return self.tell_all(sweep_id, [Told(trial, score, models)])[0]
 
-        `score`: its place among the best, the lowest first; `models`: those that its jobs have made.
-        """
-        documents = {
-            "values": None if trial.values is None else list(trial.values),
-            "constraints": list(trial.constraints) or None,
-            "intermediate": {str(epoch): value for epoch, value in trial.intermediate.items()} or None,
-            "error": None if trial.error is None else dict(trial.error),
-        }
-        (told,) = self._store.run(
-            "tell_trial",
-            sweep=sweep_id,
-            trial=trial.number,
-            status=trial.status,
-            fused_with=trial.fused_with,
-            score=None if score is None else repr(score),
-            models=" ".join(models) or None,
-            at=now(),
-            **{name: None if value is None else strict_json.encode(value) for name, value in documents.items()},
-        )
-        return bool(told)
+    def tell_all(self, sweep_id: str, ended: Sequence[Told]) -> Sequence[bool]:
+        """The same of several, some at a time in one trip."""
+        answers: list[bool] = []
+        for some in _pieces(ended, TOLD_AT_ONCE):
+            for answer in self._store.run_all("tell_trial", [_told(sweep_id, one) for one in some]):
+                if isinstance(answer, DeltaqError):
+                    raise answer
+                answers.append(bool(answer[0]))
+        return answers
 
     def model_count(self, sweep_id: str) -> int:
         """How many trials still have models."""
@@ -220,9 +221,10 @@ class Sweeps:
         found: dict[str, str] = self._store.command("HGETALL", key("sweep", sweep_id, "models"))
         return {int(number): models.split() for number, models in found.items()}
 
-    def forget_models(self, sweep_id: str, number: int) -> None:
-        """The models of this trial are deleted, or somebody else's to keep."""
-        self._store.command("HDEL", key("sweep", sweep_id, "models"), number)
+    def forget_models(self, sweep_id: str, numbers: Sequence[int]) -> None:
+        """The models of these trials are deleted, or somebody else's to keep."""
+        for some in _pieces(numbers, READ_AT_ONCE):
+            self._store.command("HDEL", key("sweep", sweep_id, "models"), *some)
 
     def judge(self, sweep_id: str, number: int, job_id: str, epoch: int, *, stop: bool) -> None:
         """Record that a trial has been looked at up to this epoch, and perhaps is stopped there."""
@@ -270,9 +272,29 @@ class Sweeps:
         return self._store.run(script, sweep=sweep_id, tenant=tenant, **arguments)
 
 
-def _pieces(numbers: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    for first in range(0, len(numbers), size):
-        yield numbers[first : first + size]
+def _told(sweep_id: str, ended: Told) -> dict[str, str | int | None]:
+    trial, score = ended.trial, ended.score
+    documents = {
+        "values": None if trial.values is None else list(trial.values),
+        "constraints": list(trial.constraints) or None,
+        "intermediate": {str(epoch): value for epoch, value in trial.intermediate.items()} or None,
+        "error": None if trial.error is None else dict(trial.error),
+    }
+    return {
+        "sweep": sweep_id,
+        "trial": trial.number,
+        "status": trial.status,
+        "fused_with": trial.fused_with,
+        "score": None if score is None else repr(score),
+        "models": " ".join(ended.models) or None,
+        "at": now(),
+        **{name: None if value is None else strict_json.encode(value) for name, value in documents.items()},
+    }
+
+
+def _pieces(many: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for first in range(0, len(many), size):
+        yield many[first : first + size]
 
 
 def failed(error: DeltaqError) -> Mapping[str, Any]:
