@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from service.fusing import MOST_MEMBERS
-from service.scoring import Scores
 from service.stack import Stack, release
 from service.training import Observer, Training
 from workers.evaluation import Evaluation
@@ -111,12 +110,12 @@ class Population:
     def _close_epoch(self, stack: Stack) -> None:
         rows: dict[Member, dict[str, Any]] = {}
 
-        def report(member: Member, evaluation: Evaluation | None, scores: Scores | None) -> None:
-            rows[member] = member.training.close_epoch(evaluation, scores)
+        def report(member: Member, evaluation: Evaluation | None) -> None:
+            rows[member] = member.training.close_epoch(evaluation)
             member.observer.after_epoch(rows[member])
 
-        for member, evaluation, scores in zip(self._members, *stack.evaluate(), strict=True):
-            self._have(member, report, member, evaluation, scores)
+        for member, evaluation in zip(self._members, stack.evaluate(), strict=True):
+            self._have(member, report, member, evaluation)
         for member, row in rows.items():
             self._have(member, member.training.heed, member.observer, row)
         for member in self._members:

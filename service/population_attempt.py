@@ -24,14 +24,18 @@ from service.population import Member, Population
 from service.preparation import PreparedData
 from service.queue import Success
 from service.requests import Requests
-from service.results import Kept, kept
+from service.results import Kept, kept_by
+from service.stack import Stack
 from service.training import Training
 from service.work import Equipment, Work
+from workers.evaluation import Evaluation
 from workers.shard_computer import Assignment, ShardComputer
 from workers.transport import Transport
 from workers.transport.local import LocalTransport
 
 log = structlog.get_logger()
+
+Evaluations = tuple[Evaluation | None, Evaluation | None]  # of the parts that train and validate
 
 LOOK_S = 0.02  # how often a member looks at what is asked of it: a look at each step would cost as much as the step
 
@@ -78,6 +82,7 @@ class PopulationAttempt:
             self._joint.enter("saving", self._settings.save_limit_s)
             with suppress(StoreUnavailable):  # then each says what it has to say by itself
                 beat_together(self._queue, [members[member].beat for member in gone], last=True)
+            evaluate([members[member] for member in gone if member.error is None])
             for member in gone:
                 self._end(members[member], member.error)
             self._record_successes([members[member] for member in gone])
@@ -114,6 +119,7 @@ class MemberAttempt(Attempt):
     def __init__(self, equipment: Equipment, work: Work, requests: Requests, joint: JointBeat) -> None:
         super().__init__(equipment, work, requests)
         self.ended = False
+        self.evaluations: Evaluations = None, None  # of the weights that it keeps
         self.success: Success | None = None  # what is to be recorded
         self._joint = joint
         self._looked = 0.0
@@ -190,9 +196,8 @@ class MemberAttempt(Attempt):
         def end() -> None:
             if error is not None:
                 raise error
-            training, (inputs, prepared) = self.trained, self._data
-            training.keep_best()
-            self._succeed(training, kept(training, prepared), inputs, prepared)
+            inputs, prepared = self._data
+            self._succeed(self.trained, kept_by(self.trained, prepared, *self.evaluations), inputs, prepared)
 
         try:
             self.end_by(end)
@@ -213,3 +218,15 @@ class MemberAttempt(Attempt):
         wanted = self.requests.wanted()
         if wanted is not None:
             self.requests.done(wanted)
+
+
+def evaluate(attempts: Sequence[MemberAttempt]) -> None:
+    """Evaluate the weights that those keep who have come to their ends together."""
+    if not attempts:
+        return
+    for attempt in attempts:
+        attempt.trained.keep_best()
+    stack = Stack([attempt.trained for attempt in attempts])
+    found = zip(stack.evaluate("train"), stack.evaluate("validation"), strict=True)
+    for attempt, evaluations in zip(attempts, found, strict=True):
+        attempt.evaluations = evaluations
