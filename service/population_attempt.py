@@ -15,7 +15,6 @@ from typing import Any
 import structlog
 
 from service.attempt import PRUNER_S, Attempt, Interrupted
-from service.beat import beat_together
 from service.errors import LeaseLost, StoreUnavailable
 from service.folds import next_stage
 from service.job_inputs import JobInputs
@@ -80,12 +79,13 @@ class PopulationAttempt:
         members = {Member(attempt.trained, attempt): attempt for attempt in attempts}
         for gone in Population(members).run():
             self._joint.enter("saving", self._settings.save_limit_s)
+            leaving = [members[member] for member in gone]
             with suppress(StoreUnavailable):  # then each says what it has to say by itself
-                beat_together(self._queue, [members[member].beat for member in gone], last=True)
+                self._joint.say_last([attempt.beat for attempt in leaving])
             evaluate([members[member] for member in gone if member.error is None])
             for member in gone:
                 self._end(members[member], member.error)
-            self._record_successes([members[member] for member in gone])
+            self._record_successes(leaving)
 
     def _end(self, attempt: MemberAttempt, error: Exception | None) -> None:
         try:
