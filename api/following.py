@@ -91,8 +91,8 @@ class Follower:
                     if part.missed:
                         # Its id is the place to ask from for who breaks off here.
                         yield frame("snapshot", await self._shown(told), after if part.events else part.reached)
-                    for event in part.events:
-                        yield frame(event.type, event.data, event.id)
+                    if part.events:
+                        yield b"".join(frame(event.type, event.data, event.id) for event in part.events)
                     if part.complete:
                         return
                     after = part.reached

@@ -17,6 +17,7 @@ from service.assembly import assemble
 from service.beat import RETRY_S, Beat, beat_together
 from service.checkpointing import Checkpointing
 from service.checkpoints import Checkpoint, CheckpointLost
+from service.datasets import Dataset
 from service.errors import (
     DeltaqError,
     LeaseLost,
@@ -33,6 +34,7 @@ from service.job_inputs import JobInputs, read_inputs
 from service.jobs import CheckpointRef
 from service.models import OptimizerState, save_model
 from service.preparation import PreparedData, prepare
+from service.queue import Success
 from service.requests import Requests
 from service.results import Kept, kept, left_by, result_of, trained
 from service.training import Training
@@ -67,6 +69,7 @@ class Attempt:
         self.equipment = equipment
         self.queue, self.artifacts = equipment.queue, equipment.artifacts
         self.work, self.lease = work, work.lease
+        self.known: dict[str, Dataset] = {}
         self.requests = requests
         self.training: Training | None = None
         self.transport: Transport | None = None
@@ -194,7 +197,7 @@ class Attempt:
 
     def _inputs(self) -> JobInputs:
         given = self.equipment
-        return read_inputs(self.work.job, given.records, given.models, self.beat.insist)
+        return read_inputs(self.work.job, given.records, given.models, self.beat.insist, self.known)
 
     def _check_gradient(self, training: Training, prepared: PreparedData) -> None:
         """Check it at the first weights, where that is asked; each attempt finds the same."""
@@ -346,6 +349,12 @@ class Attempt:
     # The ends
 
     def _succeed(self, training: Training, found: Kept, inputs: JobInputs, prepared: PreparedData) -> None:
+        success = self._save_model(training, found, inputs, prepared)
+        self.beat.insist(lambda: self.queue.succeed(success.lease, success.result, success.model))
+        self.checkpoints.forget()
+
+    def _save_model(self, training: Training, found: Kept, inputs: JobInputs, prepared: PreparedData) -> Success:
+        """Once all that it has reached is on record: its model's file, which exists when the success is recorded."""
         self._flush()
         self.enter("saving", self.equipment.settings.save_limit_s)
         result = {**result_of(training, found), **self._made_by()}
@@ -361,9 +370,7 @@ class Attempt:
             self.artifacts,
             OptimizerState(server.optimizer_steps, server.optimizer_state) if server.optimizer_state else None,
         )
-        result["model_id"] = model["id"]
-        self.beat.insist(lambda: self.queue.succeed(self.lease, result, model))
-        self.checkpoints.forget()
+        return Success(self.lease, {**result, "model_id": model["id"]}, model)
 
     def _made_by(self) -> dict[str, Any]:
         """What a result says of the attempt."""

@@ -126,9 +126,15 @@ class Beat:
 
         Raises: LeaseLost.
         """
-        self.insist(lambda: self._once(last=True))
-        while self._offered is not None:
+        while self._unsaid:
             self.insist(lambda: self._once(last=True))
+
+    @property
+    def _unsaid(self) -> bool:
+        """Whether anything is not on record."""
+        progress, shown = self._progress(), self._announced
+        further = progress is not None and (shown is None or progress["step"] != shown[0])
+        return further or bool(self._rows or self._lines or self._offered or self._recording)
 
     def insist(self, write: Callable[[], T]) -> T:
         """Do a write that may be repeated, again until Redis takes it.

@@ -35,15 +35,20 @@ class JobInputs:
         return None if self.model is None else self.model.transform
 
 
-def read_inputs(job: Job, records: DatasetRecords, models: ModelStore, insist: Insist) -> JobInputs:
+def read_inputs(
+    job: Job, records: DatasetRecords, models: ModelStore, insist: Insist, known: dict[str, Dataset]
+) -> JobInputs:
     """Find all that a job names; `insist` asks again while Redis is away.
 
+    `known` are data sets of its tenant that have just been found, and takes those that are found.
     Raises: DataMissing when one of them is gone; StoreUnavailable.
     """
 
     def dataset(named: str) -> Dataset:
         try:
-            return Dataset.from_document(insist(lambda: records.get(job.tenant, named)))
+            if named not in known:
+                known[named] = Dataset.from_document(insist(lambda: records.get(job.tenant, named)))
+            return known[named]
         except DatasetNotFound as gone:
             hint = "Upload it again and submit a new job."
             raise DataMissing(f"Data set {named} of this job is gone.", hint=hint) from gone

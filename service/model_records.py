@@ -6,12 +6,13 @@ What has the form of an id is one; no alias has.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from service import strict_json
 from service.cursors import DEFAULT_LIMIT, Page
 from service.dataset_records import list_documents
-from service.errors import InvalidRequest, ModelNotFound
+from service.errors import DeltaqError, InvalidRequest, ModelNotFound
 from service.ids import is_id
 from service.names import check_name
 from service.refusals import unknown_model
@@ -43,6 +44,11 @@ class ModelRecords:
         Raises: ModelNotFound; InUse while it has an alias, which is named.
         """
         return self._document("delete_model", tenant, model)
+
+    def delete_unnamed(self, tenant: str, models: Sequence[str]) -> Sequence[Document]:
+        """Forget those of these models that have no alias, in one trip; returns what they were."""
+        answers = self._store.run_all("delete_model", [{"tenant": tenant, "model": model} for model in models])
+        return [strict_json.decode(answer[0]) for answer in answers if not isinstance(answer, DeltaqError)]
 
     def _document(self, script: str, tenant: str, model: str) -> Document:
         document: Document = strict_json.decode(self._store.run(script, tenant=tenant, **_named(model))[0])

@@ -219,7 +219,14 @@ class ModelStore:
 
     def delete(self, tenant: str, named: str) -> None:
         """Forget a model, then its file. Raises: ModelNotFound; InUse while it has an alias."""
-        record = self.records.delete(tenant, named)
+        self._delete_file(self.records.delete(tenant, named))
+
+    def delete_unnamed(self, tenant: str, models: Sequence[str]) -> None:
+        """The same for several in one trip; those that have an alias stay."""
+        for record in self.records.delete_unnamed(tenant, models):
+            self._delete_file(record)
+
+    def _delete_file(self, record: Document) -> None:
         with self._lock:
             self._loaded.pop(record["id"], None)
         self._artifacts.delete(record["path"])

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.fusing import MOST_MEMBERS
-from service.scoring import Scores
 from service.stack import Stack, release
 from service.training import Observer, Training
 from workers.evaluation import Evaluation
@@ -59,10 +58,10 @@ class Population:
             raise ValueError(f"members: {MOST_MEMBERS + 1}; allowed: {MOST_MEMBERS}")
         self._waiting.append(member)
 
-    def run(self) -> Iterator[Member]:
-        """Train all to their ends; yields each as it leaves, the others standing between two steps meanwhile.
+    def run(self) -> Iterator[Sequence[Member]]:
+        """Train all to their ends; yields those that leave together, the others standing between two steps meanwhile.
 
-        It is then a training by itself, which has come to its end, or can go on alone or in another population; where
+        Each is then a training by itself, which has come to its end, or can go on alone or in another population; where
         it was told to leave, or diverged, `error` says so.
         Raises: ValueError where members cannot be computed together.
         """
@@ -73,7 +72,7 @@ class Population:
             gone, self._gone = self._gone, []
             if gone:
                 self._part_with(gone)
-                yield from gone
+                yield gone
 
     def _admit(self) -> None:
         """Take in those that wait at the step where the others are."""
@@ -107,12 +106,12 @@ class Population:
     def _close_epoch(self, stack: Stack) -> None:
         rows: dict[Member, dict[str, Any]] = {}
 
-        def report(member: Member, evaluation: Evaluation | None, scores: Scores | None) -> None:
-            rows[member] = member.training.close_epoch(evaluation, scores)
+        def report(member: Member, evaluation: Evaluation | None) -> None:
+            rows[member] = member.training.close_epoch(evaluation)
             member.observer.after_epoch(rows[member])
 
-        for member, evaluation, scores in zip(self._members, *stack.evaluate(), strict=True):
-            self._have(member, report, member, evaluation, scores)
+        for member, evaluation in zip(self._members, stack.evaluate(), strict=True):
+            self._have(member, report, member, evaluation)
         for member, row in rows.items():
             self._have(member, member.training.heed, member.observer, row)
         for member in self._members:

@@ -59,6 +59,15 @@ class BeatOf:
 
 
 @dataclass(frozen=True)
+class Success:
+    """The end of a job that has been trained: its result, and its model (a document with an `id`)."""
+
+    lease: Lease
+    result: Mapping[str, Any]
+    model: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class WaitingJob:
     """A job that waits for slots, and what it can use."""
 
@@ -318,9 +327,12 @@ class Queue:
 
         Raises: LeaseLost.
         """
-        documents = {"result": strict_json.encode(dict(result)), "document": strict_json.encode(dict(model))}
-        kernels = strict_json.sha256(result.get("fingerprint"))
-        self._end("succeed", lease, model=model["id"], path=model.get("path"), fingerprint=kernels, **documents)
+        self._store.run("succeed", **_succeeded(Success(lease, result, model)))
+
+    def succeed_all(self, ends: Sequence[Success]) -> list[DeltaqError | None]:
+        """The same for several jobs in one trip: LeaseLost of those whose lease is."""
+        answers = self._store.run_all("succeed", list(map(_succeeded, ends)))
+        return [answer if isinstance(answer, DeltaqError) else None for answer in answers]
 
     def fail(self, lease: Lease, error: DeltaqError) -> None:
         """Finish the job with what went wrong; a flag not yet obeyed is dropped. Raises: LeaseLost."""
@@ -357,6 +369,20 @@ class Queue:
 
     def _end(self, script: str, lease: Lease, **arguments: str | int | None) -> list[Any]:
         return self._held(script, lease, at=now(), transitions=TRANSITIONS_LINE, **arguments)
+
+
+def _succeeded(end: Success) -> dict[str, str | None]:
+    return {
+        "job": end.lease.job_id,
+        "token": end.lease.token,
+        "result": strict_json.encode(dict(end.result)),
+        "model": end.model["id"],
+        "document": strict_json.encode(dict(end.model)),
+        "path": end.model.get("path"),
+        "fingerprint": strict_json.sha256(end.result.get("fingerprint")),
+        "at": now(),
+        "transitions": TRANSITIONS_LINE,
+    }
 
 
 def _claimed(flat: Sequence[str]) -> ClaimedJob:

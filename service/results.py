@@ -16,6 +16,7 @@ from service.preparation import PreparedData
 from service.scoring import answered
 from service.training import Training
 from workers.datafiles import Part
+from workers.evaluation import Evaluation
 
 
 class Kept(NamedTuple):
@@ -30,15 +31,22 @@ def kept(training: Training, prepared: PreparedData) -> Kept:
 
     Raises: WorkersLost.
     """
-    state, server = training.state, training.server
+    server = training.server
+    return kept_by(training, prepared, server.evaluate("train"), server.evaluate("validation"))
+
+
+def kept_by(
+    training: Training, prepared: PreparedData, evaluation: Evaluation | None, validation: Evaluation | None
+) -> Kept:
+    """The same, by what its best weights say of the two parts."""
+    state = training.state
     row = state.last_row if state.best_row is None else state.best_row
     metrics = {name: value for name, value in (row or {}).items() if is_metric(name)}
-    scorer, evaluation = part_scorer(prepared, server.parameters.architecture, "train"), server.evaluate("train")
+    scorer = part_scorer(prepared, training.server.parameters.architecture, "train")
     assert evaluation is not None  # there is always a row that trains
     for name, value in scorer.score(evaluation.outputs).items():
         metrics.setdefault(f"train_{name}", value)
     part: Part = "train"
-    validation = server.evaluate("validation")
     if validation is not None and training.scorer is not None:
         part, scorer, evaluation = "validation", training.scorer, validation
     matrix = answered(scorer.confusion(evaluation.outputs), prepared.transform.classes)

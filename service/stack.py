@@ -13,8 +13,8 @@ import numpy as np
 from service.layer_figures import step_figures
 from service.optimizer import stack_optimizers
 from service.parameter_server import follow_statistics
-from service.scoring import Scores
 from service.training import Training
+from workers.datafiles import Part
 from workers.evaluation import Evaluation
 from workers.mlp.arrays import Array, aligned, quietly
 from workers.mlp.parameters import Parameters
@@ -59,13 +59,10 @@ class Stack:
             training.server.version += sound
         return sums
 
-    def evaluate(self) -> tuple[Sequence[Evaluation | None], Sequence[Scores | None]]:
-        """Of each training the sums and outputs of the validation part, and their scores; None where it has no row."""
-        found, scorer = self._transport.evaluate(), self.trainings[0].scorer
-        nothing = [None] * len(self.trainings)
-        if found is None:
-            return nothing, nothing
-        return found.members(), nothing if scorer is None else [scorer.score(outputs) for outputs in found.outputs]
+    def evaluate(self, part: Part = "validation") -> Sequence[Evaluation | None]:
+        """Of each training a part's sums and outputs; None where it has no row."""
+        found = self._transport.evaluate(part)
+        return [None] * len(self.trainings) if found is None else found.members()
 
     def _choose_rates(self) -> Array:
         if self._rates is None or not self._same_rates or self.trainings[0].state.step == 0:

@@ -21,7 +21,7 @@ from service.learning_rate import LearningRate
 from service.parameter_server import ParameterServer
 from service.rules import judge as judge_rules
 from service.rules import sentence
-from service.scoring import Scorer, Scores
+from service.scoring import Scorer
 from service.span import Span
 from service.spec import JobSpec
 from service.staleness import count
@@ -184,19 +184,18 @@ class Training:
         state.step += 1
         state.converged = self.server.converged
 
-    def close_epoch(self, validation: Evaluation | None, scores: Scores | None = None) -> dict[str, Any]:
-        """Count an epoch as done; answers its row. `scores` are those of the evaluation, where they are known.
+    def close_epoch(self, validation: Evaluation | None) -> dict[str, Any]:
+        """Count an epoch as done; answers its row.
 
         Raises: Diverged.
         """
         self.check_finite()
         if validation is not None and not math.isfinite(validation.sums.loss):
             raise self._diverged(f"the validation loss became {validation.sums.loss}")
-        if scores is None and validation is not None and self.scorer is not None:
-            scores = self.scorer.score(validation.outputs)
+        scores = {} if validation is None or self.scorer is None else self.scorer.score(validation.outputs)
         elapsed = time.monotonic() - self._epoch_started
         speed = self._samples / elapsed if elapsed > 0 else None
-        row = epoch_row(self.spec, self.state, self.span, validation, scores or {}, speed)
+        row = epoch_row(self.spec, self.state, self.span, validation, scores, speed)
         predicted = () if validation is None else validation.sums.layers
         row["layers"] = epoch_figures(self.state.figures, predicted, self.server.parameters)
         self.state.last_row = row

@@ -9,6 +9,7 @@ from __future__ import annotations
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -82,8 +83,8 @@ class Transform:
         return self.target.decode(predictions, threshold=threshold, scores=scores)
 
     def to_json(self) -> dict[str, Any]:
-        """The transform as plain JSON values."""
-        return {"format": FORMAT, **asdict(self)}
+        """The transform as plain JSON values, which nobody changes: each of several models may hold them."""
+        return {"format": FORMAT, **self._fields}
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Transform:
@@ -99,6 +100,10 @@ class Transform:
             target = {"task": target["task"], "outputs": target["outputs"], "columns": [column]}
         features = tuple(_feature(feature) for feature in document["features"])
         return cls(features, Target.from_json(target), document["precision"], document.get("weight"))
+
+    @cached_property
+    def _fields(self) -> dict[str, Any]:
+        return asdict(self)
 
     def _columns(self, rows: Sequence[Row]) -> Iterable[Sequence[Any]]:
         if all(isinstance(row, Mapping) for row in rows):

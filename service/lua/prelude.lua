@@ -55,10 +55,12 @@ local function quoted_or_null(word)
   return '"' .. word .. '"'
 end
 
+local hinted = {} -- jobs: a step is read whole, so that one hint of each is enough
 local function emit(job, kind, data)
   local id = redis.call('XADD', key('job', job.id, 'events'), 'MAXLEN', EVENTS_KEPT, '*', 'type', kind, 'data', data)
   redis.call('XADD', key('events', job.tenant), 'MAXLEN', '~', TENANT_EVENTS_KEPT, '*', 'job', job.id, 'type', kind, 'data', data)
-  redis.call('PUBLISH', key('hints'), job.tenant .. ' ' .. job.id)
+  if not hinted[job.id] then redis.call('PUBLISH', key('hints'), job.tenant .. ' ' .. job.id) end
+  hinted[job.id] = true
   return id
 end
 
@@ -351,17 +353,17 @@ end
 local function record_rows(job, first, rows)
   local list = key('job', job.id, 'metrics')
   local next_epoch = redis.call('LLEN', list) + 1
-  local epoch, recorded = tonumber(first), 0
+  local epoch, recorded, latest = tonumber(first), 0, nil
   if epoch > next_epoch then return nil, whole(next_epoch) end
   for row in string.gmatch(rows, '[^\n]+') do
     if epoch >= next_epoch then
       redis.call('RPUSH', list, row)
       emit(job, 'metrics', row)
-      redis.call('HSET', job.key, 'metrics', row)
-      recorded = recorded + 1
+      recorded, latest = recorded + 1, row
     end
     epoch = epoch + 1
   end
+  if latest then redis.call('HSET', job.key, 'metrics', latest) end
   if job.sweep ~= '' and recorded > 0 then
     local known = redis.call('HMGET', job.key, 'prunes', 'trial')
     if known[1] then sweep_changed(job.sweep, known[2]) end

@@ -6,9 +6,6 @@ the trials that are looked at are few however many there have been. A model with
 
 from __future__ import annotations
 
-from contextlib import suppress
-
-from service.errors import InUse, ModelNotFound
 from service.models import ModelStore
 from service.sweeps.records import Sweeps
 from service.sweeps.results import models_to_drop
@@ -43,11 +40,7 @@ class ModelKeeper:
         there = self._sweeps.models(sweep.id)
         trials = self._sweeps.trials(sweep.id, sorted(there))
         dropped = set(models_to_drop(sweep.spec, trials))
-        for trial in trials:
-            if dropped.issuperset(trial.job_ids):
-                for model in there[trial.number]:
-                    with suppress(ModelNotFound, InUse):
-                        self._models.delete(sweep.tenant, model)
-                self._sweeps.forget_models(sweep.id, trial.number)
-                del there[trial.number]
-        return len(there)
+        numbers = [trial.number for trial in trials if dropped.issuperset(trial.job_ids)]
+        self._models.delete_unnamed(sweep.tenant, [model for number in numbers for model in there[number]])
+        self._sweeps.forget_models(sweep.id, numbers)
+        return len(there) - len(numbers)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from optuna.study import Study
 
@@ -13,7 +12,7 @@ from service.jobs import JobStatus
 from service.sweeps.outcome import intermediate, models_of, outcome, score
 from service.sweeps.pruning import Pruner, Reported
 from service.sweeps.ranking import best_trials
-from service.sweeps.records import Sweeps
+from service.sweeps.records import Sweeps, Told
 from service.sweeps.study import build_study, end_in, has
 from service.sweeps.sweep import Sweep
 from service.sweeps.trial import Trial
@@ -40,17 +39,17 @@ class Progress:
         """Tell what has ended, and judge what has been reported; answers whether the sweep's record has changed."""
         if self._learns or self._prunes:
             self._read(sweep)
-        changed = False
+        ended: list[Trial] = []
         for trial, statuses in self._sweeps.news(sweep.id):
             if trial.status.ended:
-                self._sweeps.tell(sweep.id, trial)  # it is known, and no news any more
+                self._sweeps.tell(sweep.id, [Told(trial)])  # it is known, and no news any more
                 continue
             whole = len(trial.job_ids) == sweep.spec.repeats or trial.error is not None or sweep.status.terminal
             if all(JobStatus(status).terminal for status in statuses) and whole:
-                changed = self._tell(sweep, trial) or changed
+                ended.append(trial)
             elif self._prunes:
                 self._judge(sweep, trial)
-        return changed
+        return self._tell(sweep, ended)
 
     def add(self, trial: Trial) -> None:
         """There is one more trial: the study has it already."""
@@ -101,14 +100,18 @@ class Progress:
             for epoch, value in trial.intermediate.items():
                 self._reported.add(trial.number, epoch, value)
 
-    def _tell(self, sweep: Sweep, trial: Trial) -> bool:
+    def _tell(self, sweep: Sweep, trials: Sequence[Trial]) -> bool:
+        ended = [self._told(sweep, trial) for trial in trials]
+        new = self._sweeps.tell(sweep.id, ended)
+        if self._learns or self._prunes:
+            for trial in (one.trial for one, is_new in zip(ended, new, strict=True) if is_new):
+                self._end(sweep, trial)
+        return any(new)
+
+    def _told(self, sweep: Sweep, trial: Trial) -> Told:
         jobs = [self._jobs.get(sweep.tenant, job_id) for job_id in trial.job_ids]
         ended = outcome(sweep.spec, trial, jobs, [self._sweeps.rows(job_id) for job_id in trial.job_ids])
-        place, beaten = self._place(sweep, ended)
-        told = self._sweeps.tell(sweep.id, ended, score=place, beaten=beaten, models=models_of(jobs))
-        if told and (self._learns or self._prunes):
-            self._end(sweep, replace(ended, attributes=trial.attributes))
-        return told
+        return Told(ended, *self._place(sweep, ended), models_of(jobs))
 
     def _place(self, sweep: Sweep, ended: Trial) -> tuple[float | None, Sequence[int]]:
         """A trial's place among the best, and the numbers of those on the front so far that are worse than it."""

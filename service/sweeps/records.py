@@ -7,7 +7,7 @@ without the other. What becomes of it is recorded once.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from service import strict_json
 from service.acceptance import Idempotency, TrialJob, idempotency_arguments
@@ -26,8 +26,24 @@ STEERED_AT_ONCE = 20  # jobs: what Redis does for one caller, all others wait fo
 READ_AT_ONCE = 200
 SWEEPER_KEPT_S = 15.0  # after so long of silence the sweeper is taken to be gone
 
+TOLD_AT_ONCE = 50
+
+T = TypeVar("T")
 TrialList = list[Trial]
 Verb = Literal["cancel", "pause", "resume", "stop"]
+
+
+class Told(NamedTuple):
+    """What became of a trial.
+
+    `score` is its place among the best, the lowest first; `beaten` are the numbers of those that are not among them any
+    more; `models` those that its jobs have made.
+    """
+
+    trial: Trial
+    score: float | None = None
+    beaten: Sequence[int] = ()
+    models: Sequence[str] = ()
 
 
 class Sweeps:
@@ -199,39 +215,18 @@ class Sweeps:
         """
         self._store.run("fail_trial", **trial.arguments(), error=strict_json.encode(dict(error)), at=now())
 
-    def tell(
-        self,
-        sweep_id: str,
-        trial: Trial,
-        *,
-        score: float | None = None,
-        beaten: Sequence[int] = (),
-        models: Sequence[str] = (),
-    ) -> bool:
-        """Record what became of a trial, once; False where it was known, or a job of it is queued again.
+    def tell(self, sweep_id: str, ended: Sequence[Told]) -> Sequence[bool]:
+        """Record what became of trials, once, some at a time in one trip.
 
-        `score`: its place among the best, the lowest first; `beaten`: those that are not among them any more;
-        `models`: those that its jobs have made.
+        Answers False for one that was known, and for one of which a job is queued again.
         """
-        documents = {
-            "values": None if trial.values is None else list(trial.values),
-            "constraints": list(trial.constraints) or None,
-            "intermediate": {str(epoch): value for epoch, value in trial.intermediate.items()} or None,
-            "error": None if trial.error is None else dict(trial.error),
-        }
-        (told,) = self._store.run(
-            "tell_trial",
-            sweep=sweep_id,
-            trial=trial.number,
-            status=trial.status,
-            fused_with=trial.fused_with,
-            score=None if score is None else repr(score),
-            beaten=" ".join(map(str, beaten)) or None,
-            models=" ".join(models) or None,
-            at=now(),
-            **{name: None if value is None else strict_json.encode(value) for name, value in documents.items()},
-        )
-        return bool(told)
+        answers: list[bool] = []
+        for some in _pieces(ended, TOLD_AT_ONCE):
+            for answer in self._store.run_all("tell_trial", [_told(sweep_id, one) for one in some]):
+                if isinstance(answer, DeltaqError):
+                    raise answer
+                answers.append(bool(answer[0]))
+        return answers
 
     def model_count(self, sweep_id: str) -> int:
         """How many trials still have models."""
@@ -242,9 +237,10 @@ class Sweeps:
         found: dict[str, str] = self._store.command("HGETALL", key("sweep", sweep_id, "models"))
         return {int(number): models.split() for number, models in found.items()}
 
-    def forget_models(self, sweep_id: str, number: int) -> None:
-        """The models of this trial are deleted, or somebody else's to keep."""
-        self._store.command("HDEL", key("sweep", sweep_id, "models"), number)
+    def forget_models(self, sweep_id: str, numbers: Sequence[int]) -> None:
+        """The models of these trials are deleted, or somebody else's to keep."""
+        for some in _pieces(numbers, READ_AT_ONCE):
+            self._store.command("HDEL", key("sweep", sweep_id, "models"), *some)
 
     def judge(self, sweep_id: str, number: int, job_id: str, epoch: int, *, stop: bool) -> None:
         """Record that a trial has been looked at up to this epoch, and perhaps is stopped there."""
@@ -290,9 +286,30 @@ class Sweeps:
         return self._store.run(script, sweep=sweep_id, tenant=tenant, **arguments)
 
 
-def _pieces(numbers: Sequence[int], size: int) -> Iterator[Sequence[int]]:
-    for first in range(0, len(numbers), size):
-        yield numbers[first : first + size]
+def _told(sweep_id: str, ended: Told) -> dict[str, str | int | None]:
+    trial = ended.trial
+    documents = {
+        "values": None if trial.values is None else list(trial.values),
+        "constraints": list(trial.constraints) or None,
+        "intermediate": {str(epoch): value for epoch, value in trial.intermediate.items()} or None,
+        "error": None if trial.error is None else dict(trial.error),
+    }
+    return {
+        "sweep": sweep_id,
+        "trial": trial.number,
+        "status": trial.status,
+        "fused_with": trial.fused_with,
+        "score": None if ended.score is None else repr(ended.score),
+        "beaten": " ".join(map(str, ended.beaten)) or None,
+        "models": " ".join(ended.models) or None,
+        "at": now(),
+        **{name: None if value is None else strict_json.encode(value) for name, value in documents.items()},
+    }
+
+
+def _pieces(many: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for first in range(0, len(many), size):
+        yield many[first : first + size]
 
 
 def failed(error: DeltaqError) -> Mapping[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,7 @@ class PopulationRoom:
         """Train as one population; answers the members in the order of their specs."""
         members = [Member(self.begin(spec), Watching(**watching)) for spec in specs]
         assert len({self.key(spec) for spec in specs}) == 1
-        gone = list(Population(members).run())
+        gone = list(chain.from_iterable(Population(members).run()))
         assert set(gone) == set(members)
         assert len(gone) == len(members)
         return members

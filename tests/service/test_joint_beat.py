@@ -95,3 +95,18 @@ def test_a_phase_that_lasts_too_long_ends_the_beat_of_all_and_their_logs_say_so(
         until(lambda: all("stuck" in " ".join(said(lease)) for lease in leases), "the words")
         seen = beat_counts(rooms)
     assert beat_counts(rooms) == seen
+
+
+def test_some_say_their_last_in_whatever_order_they_end_while_all_beat(rooms: Rooms, leases: list[Lease]) -> None:
+    beats = made(rooms, leases)
+    first, other, last = beats
+    with JointBeat(rooms.queue, INTERVAL_S / 100) as joint:
+        for beat in beats:
+            joint.add(beat)
+        for epoch in range(1, 31):
+            for beat in (last, first):
+                beat.add_row({"epoch": epoch})
+            joint.say_last([last, first])
+            assert epochs(rooms, leases[2])[-1] == epochs(rooms, leases[0])[-1] == epoch
+        assert not other.lost
+    assert epochs(rooms, leases[1]) == []

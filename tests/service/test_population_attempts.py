@@ -11,9 +11,11 @@ import pytest
 
 from service.acceptance import Acceptance
 from service.datasets import Dataset
+from service.errors import DeltaqError, RedisUnavailable
 from service.fusing import MOST_MEMBERS, fusion_of
 from service.jobs import Job, JobStatus
 from service.population_attempt import MemberAttempt, PopulationAttempt
+from service.queue import Success
 from service.requests import Requests
 from service.resolution import resolve
 from service.spec import JobSpec
@@ -221,3 +223,39 @@ def test_a_fault_of_one_is_that_ones_alone(
     assert hashes(done) == hashes(alone)[:3]
     assert failed.status is JobStatus.FAILED
     assert "a fault of this one" in str(failed.error)
+
+
+def test_a_lease_that_is_lost_while_models_are_written_keeps_that_ones_end_alone(
+    room: AttemptRoom, alone: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs, record = several(room), room.rooms.queue.succeed_all
+
+    def succeed_all(ends: Sequence[Success]) -> list[DeltaqError | None]:
+        room.rooms.queue.expire(ends[1].lease, 1, beat=None, reason="taken away")
+        return record(ends)
+
+    monkeypatch.setattr(room.rooms.queue, "succeed_all", succeed_all)
+    attempt(room).run()
+    first, lost, *others = now(room, jobs)
+    assert lost.status is JobStatus.QUEUED
+    assert lost.result is None
+    assert hashes([first, *others]) == [hash_ for place, hash_ in enumerate(hashes(alone)) if place != 1]
+
+
+def test_ends_are_recorded_again_until_redis_takes_them(
+    room: AttemptRoom, alone: list[Job], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs, record, asked = several(room), room.rooms.queue.succeed_all, list[int]()
+
+    def succeed_all(ends: Sequence[Success]) -> list[DeltaqError | None]:
+        asked.append(len(ends))
+        answer = record(ends)
+        if len(asked) == 1:
+            raise RedisUnavailable("the answer is lost")
+        return answer
+
+    monkeypatch.setattr(room.rooms.queue, "succeed_all", succeed_all)
+    attempt(room).run()
+    assert asked == [len(jobs)] * 2
+    assert hashes(now(room, jobs)) == hashes(alone)
+    assert len(room.files("models")) == len(jobs) + len(alone)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def test_one_that_diverges_leaves_as_it_would_alone_and_no_other_is_touched(room
 def test_one_that_leaves_goes_on_alone_to_the_same_bits(room: PopulationRoom, steps: int, tmp_path: Path) -> None:
     specs = three({**SMALL, "early_stopping": {"patience": 100}}, "adam", **OWN["adam"])
     members = [Member(room.begin(spec), Watching(steps if number == 1 else None)) for number, spec in enumerate(specs)]
-    first, *rest = Population(members).run()
+    first, *rest = chain.from_iterable(Population(members).run())
     assert first is members[1]
     assert isinstance(first.error, Stopped)
     assert [of_member(member) for member in rest] == [room.alone(specs[0]), room.alone(specs[2])]
@@ -62,7 +63,7 @@ def test_those_at_other_places_join_when_the_others_get_there(room: PopulationRo
         with pytest.raises(Stopped):
             training.run(seen)
         members.append(Member(training, Watching(rows=seen.rows)))
-    gone = list(Population(members).run())
+    gone = list(chain.from_iterable(Population(members).run()))
     assert gone == [members[1], members[2], members[0]]
     for spec, member in zip(specs, members, strict=True):
         assert of_member(member) == room.alone(spec)
@@ -79,7 +80,7 @@ def test_another_joins_while_the_others_train(room: PopulationRoom) -> None:
             population.join(late)
 
     members[0].observer = Watching(on_epoch=join)
-    assert list(population.run()) == [*members, late]
+    assert list(chain.from_iterable(population.run())) == [*members, late]
     for spec, member in zip(specs, [*members, late], strict=True):
         assert of_member(member) == room.alone(spec)
 
@@ -89,7 +90,7 @@ def test_a_member_that_is_at_its_end_leaves_at_once(room: PopulationRoom) -> Non
     over = room.begin(specs[0])
     over.run(Watching())
     members = [Member(over, Watching()), *(Member(room.begin(spec), Watching()) for spec in specs[1:])]
-    left = Population(members).run()
+    left = chain.from_iterable(Population(members).run())
     assert next(left) is members[0]
     assert members[1].training.steps_done == 0
     assert list(left) == members[1:]
@@ -102,7 +103,7 @@ def test_all_report_an_epoch_before_one_is_told_to_leave(room: PopulationRoom) -
         Member(room.begin(spec), Watching(epochs=1 if number == 0 else None, on_epoch=said.append))
         for number, spec in enumerate(specs)
     ]
-    first, *_ = Population(members).run()
+    first, *_ = chain.from_iterable(Population(members).run())
     assert said[:6] == ["row"] * 3 + ["reports"] * 3
     assert first is members[0]
     assert isinstance(first.error, Stopped)

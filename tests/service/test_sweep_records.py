@@ -19,7 +19,7 @@ from service.errors import (
 )
 from service.jobs import Job, JobStatus
 from service.spec import JobSpec, SweepSpec
-from service.sweeps.records import Sweeps
+from service.sweeps.records import Sweeps, Told
 from service.sweeps.sweep import Sweep
 from service.sweeps.trial import Trial, TrialStatus
 from tests.service.rooms import Rooms
@@ -55,7 +55,7 @@ class Search:
     def tell(self, number: int, status: TrialStatus = TrialStatus.SUCCEEDED, value: float = 1.0) -> bool:
         trial = self.sweeps.trials(self.id, [number])[0]
         told = Trial(trial.number, status, trial.params, trial.job_ids, values=(value,), intermediate={1: value})
-        return self.sweeps.tell(self.id, told, score=value if status is TrialStatus.SUCCEEDED else None)
+        return self.sweeps.tell(self.id, [Told(told, value if status is TrialStatus.SUCCEEDED else None)])[0]
 
     def finish_job(self, *, succeed: bool = True) -> str:
         lease = self.rooms.claim().lease

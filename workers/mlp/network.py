@@ -68,7 +68,9 @@ class Network:
         """Return the outputs (…, samples, outputs) of prediction, a view of memory that the next pass overwrites."""
         buffers = self._memory.of(x.shape[-2])
         self._predict(parameters, x, buffers)
-        return buffers.layers[-1].a
+        output = buffers.layers[-1]
+        self._activations[-1].forward(output.z, output.a, output.work, parameters.others[-1])
+        return output.a
 
     @quietly
     def sums(
@@ -108,19 +110,21 @@ class Network:
         return sums.with_layers(self._observed(buffers, backward=True)) if observe else sums
 
     def _predict(self, parameters: Parameters, x: Array, buffers: Buffers) -> None:
+        """Do the forward pass of prediction up to the outputs' net inputs."""
         a = x
         for index, layer in enumerate(buffers.layers):
             self._join(parameters, index, a, layer.z)
             others = parameters.others[index]
             if normalizer := self._normalizers[index]:
                 normalizer.predict(layer.z, others, layer.work)
-            self._activations[index].forward(layer.z, layer.a, layer.work, others)
+            if layer is not buffers.layers[-1]:
+                self._activations[index].forward(layer.z, layer.a, layer.work, others)
             a = layer.a
 
     def _train(
         self, parameters: Parameters, x: Array, buffers: Buffers, out: Parameters, place: RowPlace | None
     ) -> Array:
-        """Do the forward pass of training; return the inputs as they were used."""
+        """Do the forward pass of training up to the outputs' net inputs; return the inputs as they were used."""
         if buffers.inputs is not None:
             x = self._drop(x, buffers.inputs, 0, place)
         a = x
@@ -129,7 +133,8 @@ class Network:
             others = parameters.others[index]
             if (normalizer := self._normalizers[index]) and layer.normalized:
                 normalizer.train(layer.z, layer.normalized, others, out.others[index], layer.work)
-            self._activations[index].forward(layer.z, layer.a, layer.work, others)
+            if layer is not buffers.layers[-1]:
+                self._activations[index].forward(layer.z, layer.a, layer.work, others)
             a = layer.a
             if layer.dropped is not None:
                 a = self._drop(a, layer.dropped, index + 1, place)
@@ -167,8 +172,9 @@ class Network:
             normalizer.back(layer.normalized, layer.delta, others, gradient, layer.work)
 
     def _sums(self, targets: Array, weights: Array | None, buffers: Buffers) -> BatchSums:
+        """Make the outputs from their net inputs, and add up what the samples say."""
         output, samples = buffers.layers[-1], buffers.samples
-        self._loss.values(output.z, output.a, targets, samples.loss, output.work)
+        self._loss.respond(output.z, output.a, targets, samples.loss, output.work)
         classes = self._loss.classes
         if classes and self.architecture.labels:
             mark_all_right(output.a, targets, samples, output.work)

@@ -54,6 +54,11 @@ class Loss(ABC):
             return activation.name in cls.pairs
         return activation.image.within(cls.domain) and not activation.learned
 
+    def respond(self, z: Array, o: Array, y: Array, out: Array, work: Workspace) -> None:
+        """Write the outputs into `o`, and do `values` with them."""
+        self.activation.apply(z, o, work)
+        self.values(z, o, y, out, work)
+
     @abstractmethod
     def values(self, z: Array, o: Array, y: Array, out: Array, work: Workspace) -> None:
         """Write each sample's loss, the sum over its outputs, into `out` (…, samples)."""

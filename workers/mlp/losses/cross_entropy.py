@@ -39,6 +39,10 @@ class CrossEntropy(Loss):
 class CrossEntropyOfSoftmax(CrossEntropy, of="softmax"):
     """Cross-entropy of the distribution that softmax makes."""
 
+    def respond(self, z: Array, o: Array, y: Array, out: Array, work: Workspace) -> None:
+        """Outputs and losses have the exponentials and their sums in common."""
+        cross_entropy_of_logits(z, y, self.label_smoothing, out, work, softmax=o)
+
     def values(self, z: Array, o: Array, y: Array, out: Array, work: Workspace) -> None:
         """E = Σ yₖ (ln Σⱼ e^zⱼ − zₖ)."""
         cross_entropy_of_logits(z, y, self.label_smoothing, out, work)

@@ -22,10 +22,12 @@ def log_loss_of_log_odds(t: Array, y: Array, out: Array, work: Workspace) -> Non
     second.sum(axis=-1, out=out)
 
 
-def cross_entropy_of_logits(z: Array, y: Array, smoothing: float, out: Array, work: Workspace) -> None:
+def cross_entropy_of_logits(
+    z: Array, y: Array, smoothing: float, out: Array, work: Workspace, softmax: Array | None = None
+) -> None:
     """Write ln Σⱼ e^zⱼ − Σ yₖ zₖ, both beside the largest zₖ; overwrites the first two planes and the columns.
 
-    With smoothing ε each yₖ counts as (1 − ε) yₖ + ε / units.
+    With smoothing ε each yₖ counts as (1 − ε) yₖ + ε / units. `softmax` gets e^zₖ / Σⱼ e^zⱼ, if it is given.
     """
     first, second, _, column, other = work
     z.max(axis=-1, keepdims=True, out=column)
@@ -34,6 +36,8 @@ def cross_entropy_of_logits(z: Array, y: Array, smoothing: float, out: Array, wo
     second.sum(axis=-1, keepdims=True, out=other)
     np.exp(first, out=first)
     first.sum(axis=-1, keepdims=True, out=column)
+    if softmax is not None:
+        np.divide(first, column, out=softmax)
     np.log(column, out=column)
     np.subtract(column[..., 0], other[..., 0], out=out)
 
