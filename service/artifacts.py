@@ -20,7 +20,7 @@ from typing import BinaryIO, TypeAlias, cast
 import fsspec
 
 from service.disk_room import require_room
-from service.errors import StoreUnavailable
+from service.errors import Misconfigured, StoreUnavailable
 from workers.datafiles import is_local
 
 Chunk: TypeAlias = bytes | memoryview
@@ -34,12 +34,17 @@ class Artifacts:
     """The artifact store at a URL; paths are relative to it, with `/` between their parts.
 
     Units: `min_free` in bytes, for `check_room`; 0: it may be full.
+    Raises: Misconfigured where nothing here speaks the URL's protocol.
     """
 
     def __init__(self, url: str, min_free: int = 0) -> None:
         self.url = url
         self._min_free = min_free
-        self._filesystem, self._root = fsspec.url_to_fs(url)
+        try:
+            self._filesystem, self._root = fsspec.url_to_fs(url)
+        except (ValueError, ImportError) as error:
+            allowed = "an fsspec URL whose package is installed, such as file:///path, or s3://bucket/path with s3fs"
+            raise Misconfigured(f"DELTAQ_ARTIFACTS is {url!r}: {error}; allowed is {allowed}") from None
         self._local = is_local(self._filesystem)
 
     def write(self, path: str, content: Content) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from service.errors import Misconfigured
 
@@ -27,7 +28,9 @@ class Settings(BaseSettings):
     cache_dir: Path | None = None  # a node's mapped data; None: data_dir/cache
     cache_bytes: int = Field(default=1 << 34, ge=0)  # of copies there, beside those that are in use
     api_keys_file: Path | None = None
-    allowed_hosts: tuple[str, ...] = ()  # host names, beside loopback ones, that the API answers to
+    allowed_hosts: Annotated[
+        tuple[str, ...], NoDecode
+    ] = ()  # host names, beside loopback ones, that the API answers to
     kernels: Literal["portable", "native"] = "portable"
     pool_min: int | None = Field(default=None, ge=0)  # workers kept warm in the whole cluster; None: one on each slot
     pool_max: int | None = Field(default=None, ge=1)  # workers in the whole cluster at most; None: one on each slot
@@ -63,6 +66,33 @@ class Settings(BaseSettings):
             raise ValueError(f"it is less than DELTAQ_POOL_MIN, {least}")
         return given
 
+    @field_validator("lease_s")
+    @classmethod
+    def _longer_than_a_beat(cls, given: float, beside: ValidationInfo) -> float:
+        beat_s = beside.data.get("beat_s", 0.0)
+        if given <= beat_s:
+            raise ValueError(f"it must be longer than DELTAQ_BEAT_S, {beat_s:g}: each running job would lose its lease")
+        return given
+
+    @field_validator("data_dir", mode="before")
+    @classmethod
+    def _named(cls, given: object) -> object:
+        if given == "":
+            raise ValueError("it is empty; the present folder is written as .")
+        return given
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _names(cls, given: object) -> object:
+        """A JSON list, or names with commas between."""
+        if not isinstance(given, str):
+            return given
+        return (
+            json.loads(given)
+            if given.lstrip().startswith("[")
+            else list(filter(None, map(str.strip, given.split(","))))
+        )
+
     @property
     def artifacts_url(self) -> str:
         """Where artifacts live: an fsspec URL."""
@@ -87,10 +117,14 @@ def load_settings(**flags: object) -> Settings:
     try:
         return Settings(**flags)  # type: ignore[arg-type]
     except ValidationError as error:
-        refused = (f"DELTAQ_{_name(found['loc'])} is {found['input']!r}: {found['msg']}" for found in error.errors())
+        refused = (
+            f"DELTAQ_{_name(found['loc'])} is {found['input']!r}: {_words(found['msg'])}" for found in error.errors()
+        )
         raise Misconfigured("; ".join(refused)) from None
-    except SettingsError as error:  # a list that is no JSON
-        raise Misconfigured(f'{error}: lists are written as JSON, such as ["a", "b"]') from None
+
+
+def _words(message: str) -> str:
+    return message.removeprefix("Value error, ")
 
 
 def _name(location: tuple[int | str, ...]) -> str:

@@ -21,8 +21,11 @@ local waits_for, dead = unfinished_parents(job, '')
 if dead then return refuse('dead_parent', dead[1], dead[2] or '', '') end
 
 redis.call('HSET', job.key, 'verb', verb)
-redis.call('HDEL', job.key, 'retried', 'deaths', 'furthest', 'ran_ms', 'attempt_ms', 'due_ms')
-job.due_ms = ''
+if redis.call('HEXISTS', job.key, 'retried') == 1 then -- it was to wait after an error; not_before it still waits
+  redis.call('HDEL', job.key, 'due_ms')
+  job.due_ms = ''
+end
+redis.call('HDEL', job.key, 'retried', 'deaths', 'furthest', 'ran_ms', 'attempt_ms')
 await_parents(job, waits_for)
 if arg.from == 'start' then
   redis.call('HDEL', job.key, 'checkpoint', 'checkpoint_before', 'metrics', 'progress')

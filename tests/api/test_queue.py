@@ -65,6 +65,13 @@ def test_what_a_job_waits_for_is_shown(client: httpx.Client, submit: Submit, cla
     assert client.get(f"/v1/jobs/{third['id']}").json()["queue_position"] is None
 
 
+def test_a_job_that_is_retried_still_waits_for_its_time(client: httpx.Client, submit: Submit) -> None:
+    job = submit(not_before="2099-01-01T00:00:00Z")
+    assert client.post(f"/v1/jobs/{job['id']}/cancel").json()["status"] == "cancelled"
+    again = client.post(f"/v1/jobs/{job['id']}/retry").json()
+    assert (again["status"], again["waits_until"]) == ("queued", "2099-01-01T00:00:00.000Z")
+
+
 @pytest.mark.parametrize(
     ("change", "pointer"),
     [

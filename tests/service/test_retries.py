@@ -52,6 +52,14 @@ def test_the_time_between_is_bounded_and_partly_chance(rooms: Rooms) -> None:
     assert len(waits) > 1
 
 
+def test_a_job_that_was_to_wait_after_an_error_is_retried_at_once(rooms: Rooms) -> None:
+    lease = rooms.start(retries=3)
+    rooms.queue.try_again(lease, ERROR)
+    rooms.jobs.request(rooms.tenant, lease.job_id, "cancel")
+    again = rooms.jobs.retry(rooms.tenant, lease.job_id)
+    assert (again.waits_until, again.queue_position) == (None, 0)
+
+
 @pytest.mark.parametrize("retries", [0, 1])
 def test_the_same_try_again_answers_the_same_and_counts_once(rooms: Rooms, retries: int) -> None:
     lease = rooms.start(retries=retries)
