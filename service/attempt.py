@@ -332,7 +332,7 @@ class Attempt:
         limit_s = self.work.job.spec.time_limit_s
         detail = f"time_limit_s is {limit_s:g}: the job has run for {self._ran_s:.1f} s, all attempts added"
         return TimeLimit(
-            detail, hint="Raise time_limit_s; or retry it from its checkpoint, by which the time begins anew."
+            detail, hint="Submit it with a larger time_limit_s; or retry it from its checkpoint: the time begins anew."
         )
 
     def _save(self, training: Training) -> None:

@@ -95,6 +95,8 @@ def _check_together(spec: SweepSpec) -> None:
     for place, one in enumerate(spec.constraints):
         if one.max is None and one.min is None:
             refuse(f"/constraints/{place}", one.metric, "it limits nothing", "max, min or both")
+        if one.max is not None and one.min is not None and one.min > one.max:
+            refuse(f"/constraints/{place}/min", one.min, "no value keeps to it", f"at most max, {one.max:g}")
     if spec.sampling.name == "gp" and find_spec("torch") is None:
         why = "it needs PyTorch, which this service does not have"
         refuse("/sampler", "gp", why, "another sampler; or this one where the extra is installed: pip install torch")
@@ -172,7 +174,8 @@ def _count(spec: SweepSpec) -> int | None:
     most = most_trials(spec)
     if spec.trials is None:
         if most is None and spec.time_limit_s is None:
-            refuse("/trials", None, "it is required", "an integer from 1 to 100000; or time_limit_s; or a grid")
+            allowed = 'an integer from 1 to 100000; or time_limit_s; or "sampler": "grid"'
+            refuse("/trials", None, "it is required", allowed)
         return most
     if most is not None and spec.trials > most:
         refuse("/trials", spec.trials, f"the grid has {most} points", f"an integer from 1 to {most}")

@@ -157,6 +157,7 @@ GRID = {"seed": {"grid": [1, 2, 3]}, "epochs": {"grid": [1, 2, 3]}}
         ("/trials", {"trials": 10, "sampler": "grid", "space": GRID}),
         ("/trials", {"trials": 1, "points": [{"optimizer.learning_rate": 0.1}, {"optimizer.learning_rate": 0.2}]}),
         ("/trials", {"trials": 0}),
+        ("/constraints/0/min", {"constraints": [{"metric": "parameter_count", "max": 1, "min": 2}]}),
         ("/parallel", {"parallel": 0}),
         ("/space", {"space": {}}),
         ("/trial", {"trial": 3}),
