@@ -68,7 +68,7 @@ bench: $(VENV)/dev.stamp $(PEERS)/stamp ## The benchmarks beside their peers; wr
 	$(BIN)/python -m benchmarks.performance --peer-python $(PEERS)/bin/python --write docs/performance.md
 
 chaos: $(VENV)/dev.stamp ## The long kill storm
-	$(BIN)/python -m pytest -m chaos --timeout=3600 --numprocesses=3 --dist=loadscope --no-loadscope-reorder --durations=20
+	$(BIN)/python -m pytest -m chaos --timeout=3600 --numprocesses=2 --dist=loadscope --no-loadscope-reorder --durations=20
 
 oracle: $(ORACLE)/stamp ## Live comparison with PyTorch and scikit-learn, in an environment of its own
 	$(ORACLE)/bin/python -m pytest -m oracle
