@@ -184,16 +184,16 @@ class Scheduler:
             death = pool.deaths.get(entry.lease)
             if entry.lease in silent:
                 reason = f"The job's runner was silent for {self._settings.lease_s:g} s."
-                self._expire(entry, epoch, reason, suspect=death is not None)
+                self._expire(entry, epoch, entry.beat, reason, suspect=death is not None)
             elif entry.lease not in serving:
                 reason = "The job's runner died." if death is None else f"The job's runner died: {death}"
-                self._expire(entry, epoch, reason, suspect=death is not None)
+                self._expire(entry, epoch, None, reason, suspect=death is not None)
         self._watch.forget_all_but(serving)
         pool.deaths.clear()
 
-    def _expire(self, entry: RunningJob, epoch: int, reason: str, *, suspect: bool) -> None:
+    def _expire(self, entry: RunningJob, epoch: int, beat: int | None, reason: str, *, suspect: bool) -> None:
         suspect = suspect and time.monotonic() - self._redis_away > INNOCENT_S
-        status = self._queue.expire(entry.lease, epoch, beat=None, reason=reason, suspect=suspect)
+        status = self._queue.expire(entry.lease, epoch, beat=beat, reason=reason, suspect=suspect)
         log.warning("job taken back", job=entry.lease.job_id, reason=reason, status=status)
 
     def _claim(self, pool: Pool, epoch: int) -> None:
