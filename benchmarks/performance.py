@@ -44,6 +44,7 @@ SECTIONS = (
     Section("Whole jobs", "service", True, "--rounds 2 --slow-rounds 1"),
     Section("The queue", "queue", True, "--rounds 1 --turn-s 0.3 --jobs 20 --depths 10 100 --claims 10"),
     Section("Sweeps", "sweeps", True, "--rounds 1 --trials 4 --asha-trials 8"),
+    Section("The API beside a long sweep", "answering", False, "--queued 100 --seconds 1"),
     Section("After a kill", "recovery", False, "--kills 2"),
     Section("Checkpoints", "checkpoints", False, "--rounds 1 --interval-s 0.5"),
     Section("Memory", "memory", False),
