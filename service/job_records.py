@@ -79,6 +79,15 @@ class Jobs:
         """One job. Raises: JobNotFound."""
         return self._step("get_job", tenant, job_id)
 
+    def get_all(self, tenant: str, job_ids: Sequence[str]) -> Sequence[Job]:
+        """Several jobs in one trip. Raises: JobNotFound, of the first that is not there."""
+        found = []
+        for answer in self._store.run_all("get_job", [{"job": job_id, "tenant": tenant} for job_id in job_ids]):
+            if isinstance(answer, DeltaqError):
+                raise answer
+            found.append(job_from_fields(answer[0]))
+        return found
+
     def list(
         self,
         tenant: str,

@@ -147,6 +147,16 @@ class Store:
         with answering():
             return self._client.execute_command(*words)  # type: ignore[no-untyped-call]
 
+    def commands(self, many: Sequence[Sequence[Argument]]) -> list[Any]:
+        """Send plain commands in one trip, and return what each answers.
+
+        Raises: StoreUnavailable.
+        """
+        with answering(), self._client.pipeline(transaction=False) as trip:
+            for words in many:
+                trip.execute_command(*words)  # type: ignore[no-untyped-call]
+            return trip.execute()
+
     def scan(self, pattern: str) -> list[str]:
         """All keys that a pattern matches, a few at a time; for what is done once, when a process starts.
 

@@ -17,11 +17,14 @@ from service.sweeps.study import build_study, end_in, has
 from service.sweeps.sweep import Sweep
 from service.sweeps.trial import Trial
 
+TOLD_AT_ONCE = 64  # trials, before other sweeps are looked at
+
 
 class Progress:
     """The trials of a sweep, as far as its sampler and its pruner need them."""
 
     def __init__(self, sweeps: Sweeps, jobs: Jobs, sweep: Sweep) -> None:
+        self.more = False  # trials have ended that are not told yet
         self.complete = False  # no trial lacks a job that it is to have
         self.followed: JobStatus | None = None  # the state in which its jobs have been brought last
         self._sweeps = sweeps
@@ -36,16 +39,23 @@ class Progress:
         self._study: Study | None = None  # with all these trials
 
     def look(self, sweep: Sweep) -> bool:
-        """Tell what has ended, and judge what has been reported; answers whether the sweep's record has changed."""
+        """Tell what has ended, and judge what has been reported; answers whether the sweep's record has changed.
+
+        Where more has ended than is told at once, `more` says so.
+        """
         if self._learns or self._prunes:
             self._read(sweep)
         ended: list[Trial] = []
+        self.more = False
         for trial, statuses in self._sweeps.news(sweep.id):
             if trial.status.ended:
                 self._sweeps.tell(sweep.id, [Told(trial)])  # it is known, and no news any more
                 continue
             whole = len(trial.job_ids) == sweep.spec.repeats or trial.error is not None or sweep.status.terminal
             if all(JobStatus(status).terminal for status in statuses) and whole:
+                self.more = len(ended) == TOLD_AT_ONCE
+                if self.more:
+                    break
                 ended.append(trial)
             elif self._prunes:
                 self._judge(sweep, trial)
@@ -86,7 +96,8 @@ class Progress:
         """What a trial that runs has reported, as far as it has been judged: others are compared with it."""
         if self._prunes and trial.job_ids and (judged := self._sweeps.judged(trial.job_ids[0])):
             self._judged[trial.number] = judged
-            for epoch, value in intermediate(sweep.spec, [self._sweeps.rows(trial.job_ids[0])[:judged]]).items():
+            seen = [rows[:judged] for rows in self._sweeps.rows(trial.job_ids)]
+            for epoch, value in intermediate(sweep.spec, seen).items():
                 self._reported.add(trial.number, epoch, value)
 
     def _end(self, sweep: Sweep, trial: Trial) -> None:
@@ -101,17 +112,21 @@ class Progress:
                 self._reported.add(trial.number, epoch, value)
 
     def _tell(self, sweep: Sweep, trials: Sequence[Trial]) -> bool:
-        ended = [self._told(sweep, trial) for trial in trials]
+        job_ids = [job_id for trial in trials for job_id in trial.job_ids]
+        jobs = dict(zip(job_ids, self._jobs.get_all(sweep.tenant, job_ids), strict=True))
+        rows = dict(zip(job_ids, self._sweeps.rows(job_ids), strict=True))
+
+        def told(trial: Trial) -> Told:
+            its = [jobs[job_id] for job_id in trial.job_ids]
+            ended = outcome(sweep.spec, trial, its, [rows[job_id] for job_id in trial.job_ids])
+            return Told(ended, *self._place(sweep, ended), models_of(its))
+
+        ended = list(map(told, trials))
         new = self._sweeps.tell(sweep.id, ended)
         if self._learns or self._prunes:
             for trial in (one.trial for one, is_new in zip(ended, new, strict=True) if is_new):
                 self._end(sweep, trial)
         return any(new)
-
-    def _told(self, sweep: Sweep, trial: Trial) -> Told:
-        jobs = [self._jobs.get(sweep.tenant, job_id) for job_id in trial.job_ids]
-        ended = outcome(sweep.spec, trial, jobs, [self._sweeps.rows(job_id) for job_id in trial.job_ids])
-        return Told(ended, *self._place(sweep, ended), models_of(jobs))
 
     def _place(self, sweep: Sweep, ended: Trial) -> tuple[float | None, Sequence[int]]:
         """A trial's place among the best, and the numbers of those on the front so far that are worse than it."""
@@ -130,7 +145,7 @@ class Progress:
             self._sweeps.judge(sweep.id, trial.number, job_id, trial.pruned_at, stop=True)
             return
         seen = self._judged.get(trial.number, 0)
-        values = intermediate(sweep.spec, [self._sweeps.rows(job_id, after=seen)]).values()
+        values = intermediate(sweep.spec, self._sweeps.rows(trial.job_ids, after=seen)).values()
         for epoch, value in enumerate(values, start=seen + 1):
             self._reported.add(trial.number, epoch, value)
             stop = self._pruner.stops(trial.number, epoch, self._reported) and epoch < self._last_epoch(sweep, job_id)

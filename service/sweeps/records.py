@@ -187,22 +187,20 @@ class Sweeps:
         """The trials that have not ended."""
         return [int(number) for number in self._store.command("ZRANGE", key("sweep", sweep_id, "open"), 0, -1)]
 
-    def news(self, sweep_id: str) -> Sequence[tuple[Trial, Sequence[str]]]:
+    def news(self, sweep_id: str) -> Iterator[tuple[Trial, Sequence[str]]]:
         """The trials in which something has happened, each with the statuses of its jobs, by number.
 
         They stay news until they are told, or all their epochs are judged.
         """
         numbers = sorted(map(int, self._store.command("SMEMBERS", key("sweep", sweep_id, "news"))))
-        return [
-            (trial_from_fields(*found), found[1])
-            for some in _pieces(numbers, READ_AT_ONCE)
-            for found in self._run("list_trials", None, sweep_id, numbers=" ".join(map(str, some)))
-        ]
+        for some in _pieces(numbers, READ_AT_ONCE):
+            for found in self._run("list_trials", None, sweep_id, numbers=" ".join(map(str, some))):
+                yield trial_from_fields(*found), found[1]
 
-    def rows(self, job_id: str, *, after: int = 0) -> Sequence[dict[str, Any]]:
-        """The metrics of a job's epochs after that one."""
-        found = self._store.command("LRANGE", key("job", job_id, "metrics"), after, -1)
-        return [strict_json.decode(row) for row in found]
+    def rows(self, job_ids: Sequence[str], *, after: int = 0) -> Sequence[Sequence[dict[str, Any]]]:
+        """The metrics of the epochs after that one, of each of these jobs."""
+        asked = [("LRANGE", key("job", job_id, "metrics"), after, -1) for job_id in job_ids]
+        return [list(map(strict_json.decode, rows)) for rows in self._store.commands(asked)]
 
     def judged(self, job_id: str) -> int:
         """Up to which epoch a pruner has looked at a job."""

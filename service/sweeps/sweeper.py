@@ -101,6 +101,8 @@ class Sweeper:
         if known.look(sweep):
             self._keeper.keep_best(sweep)
             sweep = self._sweeps.get(None, sweep_id)
+        if known.more:
+            self._again.add(sweep_id)
         if sweep.status.terminal:
             if sweep.open == 0:
                 self._end(sweep)

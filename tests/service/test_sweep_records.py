@@ -123,7 +123,7 @@ def test_a_trial_is_told_once_when_its_jobs_have_ended(search: Search) -> None:
     assert (trial.status, trial.values, trial.intermediate) == (TrialStatus.SUCCEEDED, (2.5,), {1: 2.5})
     sweep = search.show()
     assert (sweep.open, sweep.ended[TrialStatus.SUCCEEDED], sweep.best) == (0, 1, 0)
-    assert search.sweeps.news(search.id) == []
+    assert list(search.sweeps.news(search.id)) == []
 
 
 def test_the_sweeper_is_woken_by_a_new_sweep_and_by_the_end_of_a_job(search: Search) -> None:
@@ -262,7 +262,7 @@ def test_a_stopped_trials_job_ends_as_cancelled_by_the_pruner(rooms: Rooms) -> N
     search.rooms.queue.record_epoch(lease, {"epoch": 1, "validation_loss": 2.0})
     assert search.rooms.queue.judged(lease, 1, 0.01) == (False, False)
     search.sweeps.judge(search.id, 0, lease.job_id, 1, stop=False)
-    assert search.sweeps.news(search.id) == []
+    assert list(search.sweeps.news(search.id)) == []
     assert search.rooms.queue.judged(lease, 1, 0.01) == (True, False)
     search.rooms.queue.record_epoch(lease, {"epoch": 2, "validation_loss": 2.0})
     search.sweeps.judge(search.id, 0, lease.job_id, 2, stop=True)
@@ -280,7 +280,7 @@ def test_a_stopped_trials_job_ends_as_cancelled_by_the_pruner(rooms: Rooms) -> N
     search.finish_job()
     assert [trial.number for trial, _ in search.sweeps.news(search.id)] == [0]
     assert not search.tell(0)
-    assert search.sweeps.news(search.id) == []
+    assert list(search.sweeps.news(search.id)) == []
     assert search.trials()[0].status is TrialStatus.PRUNED
 
 

@@ -25,7 +25,7 @@ from service.spec import SweepSpec
 from service.store import Store
 from service.submission import Submission
 from service.sweeper_process import sweeper_of
-from service.sweeps.progress import Progress
+from service.sweeps.progress import TOLD_AT_ONCE, Progress
 from service.sweeps.ranking import best_trials
 from service.sweeps.records import Sweeps
 from service.sweeps.submission import SweepSubmission
@@ -224,9 +224,9 @@ class Counted(Sweeps):
 
     read = 0
 
-    def rows(self, job_id: str, *, after: int = 0) -> Sequence[dict[str, Any]]:
-        found = super().rows(job_id, after=after)
-        self.read += len(found)
+    def rows(self, job_ids: Sequence[str], *, after: int = 0) -> Sequence[Sequence[dict[str, Any]]]:
+        found = super().rows(job_ids, after=after)
+        self.read += sum(map(len, found))
         return found
 
 
@@ -240,6 +240,20 @@ def test_a_pruner_reads_each_epoch_once(bench: Bench) -> None:
         progress.look(bench.show(sweep))
         assert counted.judged(lease.job_id) == epoch
     assert counted.read == 30
+
+
+def test_a_long_sweep_that_is_cancelled_does_not_hold_up_the_others(bench: Bench) -> None:
+    many, sweeper = 3 * TOLD_AT_ONCE, bench.sweeper()
+    long = bench.start(trials=many, parallel=many)
+    while bench.show(long).open < many:
+        sweeper.tick()
+    bench.sweeps.steer(bench.tenant, long, "cancel")
+    short = bench.start(trials=1)
+    sweeper.tick()
+    assert (bench.show(long).open, bench.show(short).open) == (many - TOLD_AT_ONCE, 1)
+    for _ in range(3):
+        sweeper.tick()
+    assert (bench.show(long).open, bench.show(long).status) == (0, JobStatus.CANCELLED)
 
 
 class Watched(Sweeps):
