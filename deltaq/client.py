@@ -8,7 +8,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 from deltaq.aliases import Aliases
-from deltaq.connection import Connection, Notify
+from deltaq.connection import FIRST_S, Connection, Notify
 from deltaq.datasets import Datasets
 from deltaq.errors import InvalidInput, warn_of
 from deltaq.events import Event, EventReader
@@ -25,8 +25,9 @@ class Client:
     """A deltaq service, as seen from Python.
 
     `url` and `api_key` default to DELTAQ_URL and DELTAQ_API_KEY. A call whose connection was lost, and one that was
-    answered by 503, is made again for `retry_for_s` seconds; creations carry an Idempotency-Key, so that this makes
-    nothing twice. Safe to share between threads; closes its sockets at the end of a `with` block.
+    answered by 503, is made again for `retry_for_s` seconds, of which a service that has not answered yet gets at most
+    `first_for_s`; creations carry an Idempotency-Key, so that this makes nothing twice. Safe to share between threads;
+    closes its sockets at the end of a `with` block.
     """
 
     def __init__(
@@ -35,12 +36,14 @@ class Client:
         api_key: str | None = None,
         *,
         retry_for_s: float = 30.0,
+        first_for_s: float = FIRST_S,
         notify: Notify | None = None,
     ) -> None:
         self._connection = Connection(
             url or os.environ.get("DELTAQ_URL") or DEFAULT_URL,
             api_key or os.environ.get("DELTAQ_API_KEY"),
             retry_for_s=retry_for_s,
+            first_for_s=first_for_s,
             notify=notify,
         )
         self.datasets = Datasets(self._connection)

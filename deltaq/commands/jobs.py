@@ -32,7 +32,7 @@ def submit(
     from deltaq import console, documents
 
     spec = documents.read(file)
-    with connect(context) as client:
+    with connect(context, reconnect_for_s=reconnect_for if watch else None) as client:
         if dry_run:
             console.json(client.dry_run(spec))
             return
@@ -108,7 +108,7 @@ def watch(
     """Follow a job or a sweep to its end; the exit code says how it was."""
     from deltaq.commands.sweeps import watch_sweep
 
-    with connect(context, retry_for_s=reconnect_for) as client:
+    with connect(context, reconnect_for_s=reconnect_for) as client:
         if _is_sweep(job):
             watch_sweep(client.get_sweep(job), reconnect_for, as_json)
         else:
@@ -221,7 +221,7 @@ def verify(context: typer.Context, job: JobId, reconnect_for: ReconnectFor = 60.
     from deltaq.watching import display, follow
 
     shown_on = display(sys.stderr)
-    with connect(context, retry_for_s=reconnect_for) as client:
+    with connect(context, reconnect_for_s=reconnect_for) as client:
         original = client.job(_of_a_job(job))
         found = compare(client, original, lambda again: follow(again, shown_on, give_up_s=reconnect_for))
     if as_json:

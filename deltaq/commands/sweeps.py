@@ -31,7 +31,7 @@ def sweep(
     from deltaq import console, documents
 
     spec = documents.read(file)
-    with connect(context, retry_for_s=reconnect_for if watch else 30.0) as client:
+    with connect(context, reconnect_for_s=reconnect_for if watch else None) as client:
         if dry_run:
             console.json(client.dry_run_sweep(spec))
             return

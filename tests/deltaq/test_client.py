@@ -274,7 +274,7 @@ def test_what_is_no_file_needs_a_name() -> None:
 
 def test_a_service_that_is_not_there_is_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DELTAQ_DATA_DIR", str(tmp_path))  # where no service has left its address
-    with Client("http://127.0.0.1:9") as client, pytest.raises(Unreachable) as refused:
+    with Client("http://127.0.0.1:9", first_for_s=0) as client, pytest.raises(Unreachable) as refused:
         list(client.jobs())
     assert "127.0.0.1:9" in str(refused.value)
     assert "deltaq up" in str(refused.value)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +24,7 @@ from deltaq.errors import (
     UnexpectedAnswer,
     Unreachable,
 )
-from tests.deltaq.scripted import Scripted, hangs_up, problem, says
+from tests.deltaq.scripted import Scripted, hangs_up, problem, says, streams
 
 JOB = {"id": "job-1", "status": "queued"}
 
@@ -101,18 +105,42 @@ def test_a_service_that_was_there_is_waited_for_until_the_deadline() -> None:
         assert 0.2 < time.monotonic() - start < 2
 
 
-def test_a_service_that_never_was_there_is_not_waited_for() -> None:
+def test_a_service_that_never_was_there_is_waited_for_for_a_moment() -> None:
+    told: list[str] = []
     start = time.monotonic()
-    with Client("http://127.0.0.1:9", retry_for_s=30) as client, pytest.raises(Unreachable, match="connection refused"):
+    with Client("http://127.0.0.1:9", notify=told.append) as client, pytest.raises(Unreachable, match="refused"):
         client.cluster()
-    assert time.monotonic() - start < 5
+    assert 2.9 < time.monotonic() - start < 6
+    assert told == ["connection refused: trying again for 3 s"]
+    start = time.monotonic()
+    with Client("http://127.0.0.1:9", retry_for_s=0) as client, pytest.raises(Unreachable, match="refused"):
+        client.cluster()
+    assert time.monotonic() - start < 1
+
+
+@pytest.mark.parametrize("read", [Client.cluster, lambda client: next(client.watch(["job-1"]))])
+def test_a_service_that_is_being_started_answers_a_first_call(read: Callable[[Client], Any]) -> None:
+    first = b'event: status\ndata: {"job": "job-1", "data": {}}\n\n'
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = Scripted([says({}) if read is Client.cluster else streams(first)], port)
+    starting = threading.Timer(0.5, server.__enter__)
+    starting.start()
+    try:
+        with Client(f"http://127.0.0.1:{port}") as client:
+            read(client)
+    finally:
+        starting.join()
+        server.__exit__()
+    assert len(server.seen) == 1
 
 
 def test_the_address_that_the_service_of_this_data_directory_left_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def advice(url: str) -> str:
-        with Client(url) as client, pytest.raises(Unreachable) as refused:
+        with Client(url, first_for_s=0) as client, pytest.raises(Unreachable) as refused:
             client.cluster()
         return str(refused.value)
 
@@ -170,7 +198,7 @@ def test_proxies_are_never_asked_for_loopback(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv("NO_PROXY", "::1localhost")  # as a list with a comma too few has it
         Client(server.url).close()
         monkeypatch.delenv("NO_PROXY")
-    with Client("http://192.0.2.1:8000") as client, pytest.raises(Unreachable, match="refused"):
+    with Client("http://192.0.2.1:8000", first_for_s=0) as client, pytest.raises(Unreachable, match="refused"):
         client.cluster()  # what is not loopback does go through the proxy, where nobody listens
 
 
