@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 from uuid import uuid4
@@ -71,10 +72,10 @@ class Client:
         """Queue a training job.
 
         Warns: DataWarning, by Python's warnings, of what the job's `warnings` say.
-        Raises: InvalidInput for what is no spec, or holds a number that is not finite; InvalidRequest naming every
-        field that was refused; Conflict where the key was used for another spec.
+        Raises: InvalidInput for what is no spec, or holds a number that is not finite, and for what is no key;
+        InvalidRequest naming every field that was refused; Conflict where the key was used for another spec.
         """
-        headers = {"Idempotency-Key": idempotency_key or str(uuid4())}
+        headers = _under(idempotency_key)
         job = Job(self._connection, self._connection.call("POST", address("jobs"), json=_object(spec), headers=headers))
         warn_of(job.warnings)
         return job
@@ -130,7 +131,7 @@ class Client:
 
     def sweep(self, spec: Mapping[str, Any], *, idempotency_key: str | None = None) -> Sweep:
         """Start a search over jobs. Warns and raises: as `submit`."""
-        headers = {"Idempotency-Key": idempotency_key or str(uuid4())}
+        headers = _under(idempotency_key)
         document = self._connection.call("POST", address("sweeps"), json=_object(spec), headers=headers)
         sweep = Sweep(self._connection, document)
         warn_of(sweep.warnings)
@@ -167,6 +168,13 @@ class Client:
         """Nodes, workers (idle, or busy on which job) and the depth of the queue."""
         answer: Mapping[str, Any] = self._connection.call("GET", address("cluster"))
         return answer
+
+
+def _under(key: str | None) -> Mapping[str, str]:
+    """The header of a creation, with a key of its own where none is given. Raises: InvalidInput."""
+    if key is not None and not re.fullmatch("[ -~]{1,255}", key):
+        raise InvalidInput(f"idempotency_key {key[:40]!r} is no key: allowed are 1 to 255 printable ASCII characters")
+    return {"Idempotency-Key": str(uuid4()) if key is None else key}
 
 
 def _object(spec: Any) -> Mapping[str, Any]:

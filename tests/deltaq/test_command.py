@@ -190,6 +190,23 @@ def test_what_is_no_spec_is_said_so(text: str, message: str, command: Command) -
     assert message in err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("show", ""),
+        ("watch", ""),
+        ("cancel", "a/b"),
+        ("predict", "", "f"),
+        ("datasets", "delete", ""),
+        ("promote", "prices", "a/b"),
+    ],
+)
+def test_what_is_no_id_is_said_in_a_line(arguments: tuple[str, ...], command: Command) -> None:
+    code, out, err = command.run(*arguments)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert "is no id and no name: expected are one or more characters, none of them a slash" in err
+
+
 def test_a_table_without_rows_is_refused(
     command: Command, client: Client, points: str, hand: Hand, tmp_path: Path
 ) -> None:
