@@ -14,6 +14,7 @@ import pytest
 
 from deltaq import Client, JobStatus, upload
 from deltaq.errors import Conflict, InvalidInput, InvalidRequest, NoModel, NotFound, TooLarge, Unreachable, WaitTimeout
+from deltaq.strict_json import encode
 from service.errors import Diverged
 from tests.deltaq.conftest import POINTS, SPEC, Hand
 
@@ -171,6 +172,18 @@ def test_what_is_no_id_is_refused_before_it_is_sent(name: str) -> None:
         for act in asked:
             with pytest.raises(InvalidInput, match=f"'{name}' is no id and no name: expected are"):
                 act(name)
+
+
+def test_jobs_data_sets_and_models_are_named_by_themselves(client: Client, points: str, hand: Hand) -> None:
+    dataset = client.datasets.get(points)
+    first = client.submit({**SPEC, "dataset": dataset})
+    assert first.spec["dataset"] == dataset.id
+    assert client.submit({**SPEC, "after": [first]}).spec["after"] == [first.id]
+    hand.succeed(hand.claim())
+    model = first.wait(20).model()
+    asked = {"base": {**SPEC, "after": [first]}, "space": {"seed": {"grid": [3]}}, "sampler": "grid"}
+    assert client.sweep(asked).spec["base"]["after"] == [first.id]
+    assert encode({"model": model}) == encode({"model": model.id})
 
 
 def test_a_dry_run_resolves_and_queues_nothing(client: Client, points: str) -> None:
