@@ -170,9 +170,9 @@ def test_files_that_are_not_there_are_refused(command: Command) -> None:
 
 
 def test_refusals_show_the_field_and_what_is_allowed(command: Command, points: str) -> None:
-    code, _, err = command.run("submit", "-", stdin="dataset: points\nepochs: 0\n")
+    code, _, err = command.run("submit", "-", stdin="dataset: points\nepochs: '1e2'\n")
     assert code == 2
-    assert "/epochs" in err
+    assert '  /epochs: should be an integer from 1 to 1000000 (given: "1e2")\n' in err
     code, _, err = command.run("jobs", "--status", "sleeping")
     assert code == 2
     assert "queued" in err

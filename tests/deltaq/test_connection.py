@@ -16,6 +16,7 @@ from deltaq.client import Client
 from deltaq.connection import Connection
 from deltaq.errors import (
     DataWarning,
+    FieldProblem,
     InvalidInput,
     InvalidRequest,
     NotAllowed,
@@ -48,9 +49,24 @@ def test_what_is_allowed_is_told_as_json_writes_it() -> None:
     with (
         Scripted([says({"title": "Invalid", "errors": [told]}, 422, "application/problem+json")]) as server,
         Client(server.url) as client,
-        pytest.raises(InvalidRequest, match=r"/data/stratify: no \(allowed: false, null, auto\)"),
+        pytest.raises(InvalidRequest, match=r"/data/stratify: no \(given: true; allowed: false, null, auto\)"),
     ):
         client.submit({})
+
+
+@pytest.mark.parametrize(
+    ("problem", "text"),
+    [
+        (FieldProblem("/a", "should be an integer", "1e2", "an integer"), '/a: should be an integer (given: "1e2")'),
+        (FieldProblem("/a", 'should be "x" or "y"', 3, ["x", "y"]), '/a: should be "x" or "y" (given: 3)'),
+        (FieldProblem("/a", "there is no such field", None, ["a"]), "/a: there is no such field (allowed: a)"),
+        (FieldProblem("/a", "this is required", None, None), "/a: this is required"),
+        (FieldProblem("/a", "no", "é\x9b", None), '/a: no (given: "\\u00e9\\u009b")'),
+        (FieldProblem("/a", "no", "ü" * 100, None), f'/a: no (given: "{"ü" * 58}…)'),
+    ],
+)
+def test_a_refused_value_is_shown_and_the_rule_once(problem: FieldProblem, text: str) -> None:
+    assert str(problem) == text
 
 
 def test_a_first_call_that_is_cut_off_is_made_again() -> None:
