@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -344,3 +345,17 @@ def test_up_starts_the_service_that_is_installed_and_no_folder_of_that_name(tmp_
     assert ended.returncode == 78
     assert "DELTAQ_API_KEYS_FILE" in ended.stderr
     assert "the wrong service" not in ended.stderr
+
+
+def test_up_that_is_interrupted_while_it_is_imported_ends_quietly(tmp_path: Path) -> None:
+    line = [sys.executable, "-P", "-X", "importtime", "-m", "service", "up", "--data-dir", str(tmp_path / "data")]
+    with subprocess.Popen(line, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as starting:
+        assert starting.stderr is not None
+        for imported in starting.stderr:
+            if "pydantic_core" in imported:
+                break
+        starting.send_signal(signal.SIGINT)
+        rest = starting.stderr.read()
+    assert starting.returncode == 130
+    assert "Traceback" not in rest
+    assert not (tmp_path / "data").exists()
