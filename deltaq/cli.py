@@ -6,6 +6,8 @@
   3   a watched job or sweep was cancelled
   4   the service cannot be reached, or was away for longer than the watch's deadline
   5   `verify` cannot compare: the machine that trained again has another fingerprint
+ 75   `up`: the Redis that it was given does not answer
+ 78   `up`: it cannot start as it is set up
 130   interrupted; a job that was submitted goes on
 141   the reader of the output has gone
 """
@@ -26,7 +28,8 @@ from deltaq.commands.context import Context
 app = typer.Typer(
     name="deltaq",
     help="Train multi-layer perceptrons as jobs in a queue, and use what comes out.",
-    epilog="Exit codes: 0 done, 1 failed, 2 refused, 3 cancelled, 4 service not reached, 5 not comparable.",
+    epilog="Exit codes: 0 done, 1 failed, 2 refused, 3 cancelled, 4 service not reached, 5 not comparable; "
+    "`up`: 75 no Redis, 78 set up wrongly.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Self
 from uuid import uuid4
 
 from deltaq.aliases import Aliases
-from deltaq.connection import Connection, Notify
+from deltaq.connection import FIRST_S, Connection, Notify
 from deltaq.datasets import Datasets
 from deltaq.errors import InvalidInput, warn_of
 from deltaq.events import Event, EventReader
@@ -25,8 +26,9 @@ class Client:
     """A deltaq service, as seen from Python.
 
     `url` and `api_key` default to DELTAQ_URL and DELTAQ_API_KEY. A call whose connection was lost, and one that was
-    answered by 503, is made again for `retry_for_s` seconds; creations carry an Idempotency-Key, so that this makes
-    nothing twice. Safe to share between threads; closes its sockets at the end of a `with` block.
+    answered by 503, is made again for `retry_for_s` seconds, of which a service that has not answered yet gets at most
+    `first_for_s`; creations carry an Idempotency-Key, so that this makes nothing twice. Safe to share between threads;
+    closes its sockets at the end of a `with` block.
     """
 
     def __init__(
@@ -35,12 +37,14 @@ class Client:
         api_key: str | None = None,
         *,
         retry_for_s: float = 30.0,
+        first_for_s: float = FIRST_S,
         notify: Notify | None = None,
     ) -> None:
         self._connection = Connection(
             url or os.environ.get("DELTAQ_URL") or DEFAULT_URL,
             api_key or os.environ.get("DELTAQ_API_KEY"),
             retry_for_s=retry_for_s,
+            first_for_s=first_for_s,
             notify=notify,
         )
         self.datasets = Datasets(self._connection)
@@ -68,10 +72,10 @@ class Client:
         """Queue a training job.
 
         Warns: DataWarning, by Python's warnings, of what the job's `warnings` say.
-        Raises: InvalidInput for what is no spec, or holds a number that is not finite; InvalidRequest naming every
-        field that was refused; Conflict where the key was used for another spec.
+        Raises: InvalidInput for what is no spec, or holds a number that is not finite, and for what is no key;
+        InvalidRequest naming every field that was refused; Conflict where the key was used for another spec.
         """
-        headers = {"Idempotency-Key": idempotency_key or str(uuid4())}
+        headers = _under(idempotency_key)
         job = Job(self._connection, self._connection.call("POST", address("jobs"), json=_object(spec), headers=headers))
         warn_of(job.warnings)
         return job
@@ -127,7 +131,7 @@ class Client:
 
     def sweep(self, spec: Mapping[str, Any], *, idempotency_key: str | None = None) -> Sweep:
         """Start a search over jobs. Warns and raises: as `submit`."""
-        headers = {"Idempotency-Key": idempotency_key or str(uuid4())}
+        headers = _under(idempotency_key)
         document = self._connection.call("POST", address("sweeps"), json=_object(spec), headers=headers)
         sweep = Sweep(self._connection, document)
         warn_of(sweep.warnings)
@@ -164,6 +168,13 @@ class Client:
         """Nodes, workers (idle, or busy on which job) and the depth of the queue."""
         answer: Mapping[str, Any] = self._connection.call("GET", address("cluster"))
         return answer
+
+
+def _under(key: str | None) -> Mapping[str, str]:
+    """The header of a creation, with a key of its own where none is given. Raises: InvalidInput."""
+    if key is not None and not re.fullmatch("[ -~]{1,255}", key):
+        raise InvalidInput(f"idempotency_key {key[:40]!r} is no key: allowed are 1 to 255 printable ASCII characters")
+    return {"Idempotency-Key": str(uuid4()) if key is None else key}
 
 
 def _object(spec: Any) -> Mapping[str, Any]:

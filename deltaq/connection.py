@@ -2,7 +2,8 @@
 
 Every call that the API offers may be repeated: reads are, creations carry an Idempotency-Key that stays the same
 over their retries, and the verbs of a job answer the same when they are said twice. So a call that met a lost
-connection, or a 503, is made again until its deadline. Only a service that never answered is not waited for.
+connection, or a 503, is made again until its deadline. A service that never answered may be about to start again, or
+not be there at all: it is waited for for a moment.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from deltaq.strict_json import encode
 _PASSING = (502, 503, 504)  # the service, or a proxy before it, is on its way back
 _NOBODY = (httpx.ConnectError, httpx.ConnectTimeout, httpx.ProxyError, httpx.UnsupportedProtocol)
 _TIMEOUT = httpx.Timeout(60.0, connect=10.0)
+FIRST_S = 3.0  # in which an API that is started again answers, and nobody minds waiting who has forgotten to start it
+_UNTOLD_S = 1.0  # of a first connection: a shorter wait is not worth a word
 
 Value = str | int | Sequence[str]
 Params = Mapping[str, Value | None]
@@ -37,15 +40,21 @@ class Backoff:
     """
 
     def __init__(self, give_up_s: float) -> None:
-        self._end = time.monotonic() + give_up_s
+        self.give_up_s = give_up_s
+        self._start = time.monotonic()
         self._pause_s = 0.1
 
+    @property
+    def age_s(self) -> float:
+        """How long it has been tried."""
+        return time.monotonic() - self._start
+
     def wait(self, at_least_s: float = 0.0) -> bool:
-        """Sleep before the next try; False, at once, where the deadline comes first."""
-        pause_s = max(at_least_s, self._pause_s * random.uniform(0.75, 1.25))
-        if time.monotonic() + pause_s > self._end:
+        """Sleep before the next try, the last of which is at the deadline; False, at once, where that comes first."""
+        left_s = self.give_up_s - self.age_s
+        if left_s <= at_least_s:
             return False
-        time.sleep(pause_s)
+        time.sleep(min(left_s, max(at_least_s, self._pause_s * random.uniform(0.75, 1.25))))
         self._pause_s = min(2.0, self._pause_s * 2)
         return True
 
@@ -54,10 +63,17 @@ class Connection:
     """Calls the API at `url`, with `api_key` where there is one; safe to share between threads."""
 
     def __init__(
-        self, url: str, api_key: str | None = None, *, retry_for_s: float = 30.0, notify: Notify | None = None
+        self,
+        url: str,
+        api_key: str | None = None,
+        *,
+        retry_for_s: float = 30.0,
+        first_for_s: float = FIRST_S,
+        notify: Notify | None = None,
     ) -> None:
         self.url = normal_url(url)
         self.retry_for_s = retry_for_s
+        self.first_for_s = min(first_for_s, retry_for_s)
         self.notify: Notify = notify or (lambda message: None)
         self.seen = False  # something answered here before
         host = httpx.URL(self.url).host
@@ -140,16 +156,18 @@ class Connection:
 
     def _until_answered(self, attempt: Callable[[], Any]) -> Any:
         backoff = Backoff(self.retry_for_s)
-        failed = False
+        told = False
         while True:
             try:
                 answer = attempt()
             except (httpx.TransportError, ServiceError) as error:
+                was_there = self._was_there(error)
+                backoff.give_up_s = self.retry_for_s if was_there else self.first_for_s
                 if not self.worth_repeating(error) or not backoff.wait(_retry_after_s(error)):
                     raise self.lost(error) from error
-                if not failed:
-                    self.notify(f"{reason(error)}: trying again for {self.retry_for_s:g} s")
-                failed = True
+                if not told and (was_there or backoff.age_s >= _UNTOLD_S):
+                    told = True
+                    self.notify(f"{reason(error)}: trying again for {backoff.give_up_s:g} s")
             else:
                 return answer
 
@@ -157,15 +175,19 @@ class Connection:
         """Whether the same call may do better a moment later."""
         if isinstance(error, ApiError):
             return error.status in _PASSING
-        return not isinstance(error, httpx.LocalProtocolError) and self._was_there(error)
+        return not isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol)
 
     def lost(self, error: Exception) -> Exception:
         """The error to raise when there are no more tries."""
         if isinstance(error, httpx.TransportError):
-            seen = self._was_there(error)
-            elsewhere = None if seen or not is_loopback(httpx.URL(self.url).host) else service_here()
-            return Unreachable(self.url, reason(error), seen=seen, elsewhere=elsewhere)
+            return self.away(reason(error), seen=self._was_there(error))
         return error
+
+    def away(self, why: str, *, seen: bool | None = None) -> Unreachable:
+        """The error of a service that does not answer, with what to do where it never has."""
+        seen = self.seen if seen is None else seen
+        elsewhere = None if seen or not is_loopback(httpx.URL(self.url).host) else service_here()
+        return Unreachable(self.url, why, seen=seen, elsewhere=elsewhere)
 
     def _was_there(self, error: Exception) -> bool:
         return self.seen or not isinstance(error, _NOBODY)

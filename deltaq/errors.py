@@ -24,6 +24,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+_SHORT = 60  # characters of a refused value
+
 
 @dataclass(frozen=True)
 class FieldProblem:
@@ -35,12 +37,23 @@ class FieldProblem:
     allowed: Any = None
 
     def __str__(self) -> str:
-        allowed = "" if self.allowed is None else f" (allowed: {_listed(self.allowed)})"
-        return f"{self.pointer}: {self.detail}{allowed}"
+        words = [_word(each) for each in (self.allowed if isinstance(self.allowed, list) else [self.allowed])]
+        beside = [] if self.value is None else [f"given: {_shortened(self.value)}"]
+        if self.allowed is not None and not self._says(words):
+            beside.append(f"allowed: {', '.join(words)}")
+        return f"{self.pointer}: {self.detail}" + (f" ({'; '.join(beside)})" if beside else "")
+
+    def _says(self, allowed: list[str]) -> bool:
+        """Whether the detail is the rule itself, with all that is allowed."""
+        _, should_be, rule = self.detail.partition("should be ")
+        return bool(should_be) and all(word in rule for word in allowed)
 
 
-def _listed(allowed: Any) -> str:
-    return ", ".join(map(_word, allowed)) if isinstance(allowed, list) else _word(allowed)
+def _shortened(value: Any) -> str:
+    """A value as JSON, printable and in a few words."""
+    text = json.dumps(value, ensure_ascii=False)
+    text = text if text.isprintable() else json.dumps(value)
+    return text if len(text) <= _SHORT else f"{text[: _SHORT - 1]}…"
 
 
 def _word(value: Any) -> str:

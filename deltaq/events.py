@@ -16,7 +16,7 @@ import httpx
 import orjson
 
 from deltaq.connection import Backoff, Connection, Params, reason
-from deltaq.errors import ServiceError, Unreachable, WaitTimeout
+from deltaq.errors import ServiceError, WaitTimeout
 
 _SILENCE_S = 45.0  # the service sends a comment every 15 s: three missed, and the connection is dead
 _LINE_END = re.compile(rb"\r\n|\n|\r(?!\Z)")  # a CR at the end may be the first half of CRLF
@@ -124,7 +124,7 @@ class EventReader:
                 return
             self._check_time()
             if not backoff.wait():
-                raise Unreachable(self._connection.url, problem, seen=True)
+                raise self._connection.away(problem)
 
     def _read_once(self) -> Iterator[Event | None]:
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": self._last_id} if self._last_id else {})

@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from deltaq.connection import Connection, Params
+from deltaq.errors import InvalidInput
 
 PAGE = 500  # the most that the API gives at once
 
@@ -27,5 +28,13 @@ def items(
 
 
 def address(*parts: str) -> str:
-    """A path below /v1 in which each part is one segment, whatever it holds."""
+    """A path below /v1 in which each part is one segment, such as an id or a name.
+
+    Raises: InvalidInput for what cannot be one: empty, or with a slash, or what paths are written relative with.
+    """
+    for part in parts:
+        if part in ("", ".", "..") or "/" in part:
+            raise InvalidInput(
+                f"{part!r} is no id and no name: expected are one or more characters, none of them a slash"
+            )
     return "/".join(("/v1", *(quote(part, safe="") for part in parts)))

@@ -11,6 +11,7 @@ from itertools import chain, islice
 from typing import Any
 
 from deltaq.errors import InvalidInput
+from deltaq.strict_json import Path as JsonPath
 from deltaq.strict_json import loose, not_finite, pointer
 
 BLOCK = 256  # the service predicts in blocks of so many rows: pages of whole blocks get the bits of one long table
@@ -43,12 +44,15 @@ def body(page: list[Any], first: int) -> bytes:
     `first` is the number of the page's first row.
     Raises: InvalidInput for infinity, which is not missing, by its JSON pointer; for what has no JSON.
     """
+
+    def place(path: JsonPath) -> str:
+        return pointer((*path[:1], *(first + int(row) for row in path[1:2]), *path[2:]))
+
     document = {"rows": page}
-    content = loose(document)
-    for (_, row, *column), value in not_finite(document, content):
+    content = loose(document, place)
+    for path, value in not_finite(document, content):
         if math.isinf(value):
-            place = pointer(("rows", first + int(row), *column))
-            raise InvalidInput(f"{place}: {value} is not a finite number; a missing value is None or NaN")
+            raise InvalidInput(f"{place(path)}: {value} is not a finite number; a missing value is None or NaN")
     return content
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+import reprlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -12,9 +13,11 @@ from deltaq.errors import InvalidInput
 
 Path = tuple[str | int, ...]
 
+_DEEPEST = 254  # levels: orjson refuses more, such as a list that holds itself
+
 
 def encode(document: Any) -> bytes:
-    """The document as JSON; NumPy's scalars and arrays become plain numbers and lists.
+    """The document as JSON; NumPy's scalars and arrays become plain numbers and lists, what has an id its id.
 
     Raises: InvalidInput for what has no JSON, NaN and infinity among it, by its JSON pointer.
     """
@@ -24,15 +27,22 @@ def encode(document: Any) -> bytes:
     return content
 
 
-def loose(document: Any) -> bytes:
-    """The document as JSON in which a number that is not finite has become null.
+def pointer(path: Path) -> str:
+    """A path as a JSON pointer (RFC 6901)."""
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
 
-    Raises: InvalidInput for what has no JSON.
+
+def loose(document: Any, place: Callable[[Path], str] = pointer) -> bytes:
+    """The document as JSON in which a number that is not finite has become null; `place` says where a path leads.
+
+    Raises: InvalidInput for what has no JSON, by its JSON pointer.
     """
     try:
-        return orjson.dumps(document, default=_plain, option=orjson.OPT_PASSTHROUGH_DATACLASS)
+        return _dumps(document)
     except orjson.JSONEncodeError as error:
-        raise InvalidInput(f"this cannot be sent as JSON: {error.__cause__ or error}") from error
+        path, why = _without_json(document, (), error)
+        where = f"{place(path)}: " if path else ""
+        raise InvalidInput(f"{where}this cannot be sent as JSON: {why.__cause__ or why}") from error
 
 
 def not_finite(document: Any, content: bytes) -> Iterator[tuple[Path, float]]:
@@ -43,23 +53,19 @@ def not_finite(document: Any, content: bytes) -> Iterator[tuple[Path, float]]:
     return _walk(document, ()) if b"null" in content else iter(())
 
 
-def pointer(path: Path) -> str:
-    """A path as a JSON pointer (RFC 6901)."""
-    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
-
-
 def _walk(value: Any, path: Path) -> Iterator[tuple[Path, float]]:
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, float):
         if not math.isfinite(value):
             yield path, value
-    elif isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield from _walk(inner, (*path, name))
-    elif isinstance(value, list | tuple):
-        for number, inner in enumerate(value):
-            yield from _walk(inner, (*path, number))
+    else:
+        for part, inner in _parts(value):
+            yield from _walk(inner, (*path, part))
+
+
+def _dumps(value: Any) -> bytes:
+    return orjson.dumps(value, default=_plain, option=orjson.OPT_PASSTHROUGH_DATACLASS)
 
 
 def _plain(value: Any) -> Any:
@@ -67,4 +73,23 @@ def _plain(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, Mapping):
         return dict(value)
-    raise TypeError(f"a {type(value).__name__} has no JSON: {value!r}")
+    if isinstance(getattr(value, "id", None), str):  # a job, a data set, a model: the service knows it by that
+        return value.id
+    raise TypeError(f"a {type(value).__name__} has no JSON: {reprlib.repr(value)}")
+
+
+def _without_json(value: Any, path: Path, error: Exception) -> tuple[Path, Exception]:
+    """The innermost value that has no JSON, the first of several, and why; `error` is why the outer one has none."""
+    for part, inner in _parts(value) if len(path) < _DEEPEST else ():
+        try:
+            _dumps(inner)
+        except orjson.JSONEncodeError as inner_error:
+            return _without_json(inner, (*path, part), inner_error)
+    return path, error
+
+
+def _parts(value: Any) -> Iterator[tuple[str | int, Any]]:
+    if isinstance(value, Mapping):
+        yield from value.items()
+    elif isinstance(value, list | tuple):
+        yield from enumerate(value)

@@ -13,6 +13,8 @@ from importlib import import_module
 from service.errors import Misconfigured, Unavailable
 from workers import kernels
 
+INTERRUPTED = 130  # as shells say it
+
 COMMANDS = {
     "up": ("service.embedded.foreground", "main", "the whole service: Redis, Ray, scheduler, sweeper and API"),
     "redis": ("service.redis_process", "main", "the Redis that deltaq brings along, on the network"),
@@ -41,6 +43,8 @@ def main(arguments: Sequence[str]) -> int:
     except Unavailable as error:
         print(f"deltaq: {error.detail}", file=sys.stderr)
         return os.EX_TEMPFAIL
+    except KeyboardInterrupt:  # while it is imported: what runs has its own way to end
+        return INTERRUPTED
 
 
 def _pin() -> None:

@@ -29,15 +29,17 @@ class Context:
 
     url: str | None
 
-    def client(self, *, retry_for_s: float = 30.0) -> Client:
+    def client(self, reconnect_for_s: float | None) -> Client:
         """Make a client that tells the person at the terminal when the connection is lost."""
         from deltaq.client import Client
         from deltaq.console import say
 
-        return Client(self.url, retry_for_s=retry_for_s, notify=say)
+        if reconnect_for_s is None:
+            return Client(self.url, notify=say)
+        return Client(self.url, retry_for_s=reconnect_for_s, first_for_s=reconnect_for_s, notify=say)
 
 
-def connect(context: typer.Context, *, retry_for_s: float = 30.0) -> Client:
-    """The client of a running command."""
+def connect(context: typer.Context, *, reconnect_for_s: float | None = None) -> Client:
+    """The client of a running command; one that watches says how long it waits for the service, also at first."""
     found: Context = context.obj
-    return found.client(retry_for_s=retry_for_s)
+    return found.client(reconnect_for_s)

@@ -32,7 +32,7 @@ def submit(
     from deltaq import console, documents
 
     spec = documents.read(file)
-    with connect(context) as client:
+    with connect(context, reconnect_for_s=reconnect_for if watch else None) as client:
         if dry_run:
             console.json(client.dry_run(spec))
             return
@@ -92,7 +92,7 @@ def show(
             raw = client.datasets.get(id).raw
         elif id.startswith("model-"):
             raw = client.model(id).record.raw
-        elif id.startswith("sweep-"):
+        elif _is_sweep(id):
             raw = client.get_sweep(id).record.raw
         else:
             raw = client.job(id).record.raw
@@ -102,10 +102,17 @@ def show(
         console.facts(console.flat(raw))
 
 
-def watch(context: typer.Context, job: JobId, reconnect_for: ReconnectFor = 60.0, as_json: AsJson = False) -> None:
-    """Follow a job to its end; the exit code says how it was."""
-    with connect(context, retry_for_s=reconnect_for) as client:
-        _watch(client.job(job), reconnect_for, as_json)
+def watch(
+    context: typer.Context, job: JobOrSweepId, reconnect_for: ReconnectFor = 60.0, as_json: AsJson = False
+) -> None:
+    """Follow a job or a sweep to its end; the exit code says how it was."""
+    from deltaq.commands.sweeps import watch_sweep
+
+    with connect(context, reconnect_for_s=reconnect_for) as client:
+        if _is_sweep(job):
+            watch_sweep(client.get_sweep(job), reconnect_for, as_json)
+        else:
+            _watch(client.job(job), reconnect_for, as_json)
 
 
 def _watch(job: Job, give_up_s: float, as_json: bool) -> None:
@@ -126,12 +133,28 @@ def _watch(job: Job, give_up_s: float, as_json: bool) -> None:
     raise typer.Exit(code)
 
 
+def _is_sweep(job_id: str) -> bool:
+    return job_id.startswith("sweep-")
+
+
+def _of_a_job(job_id: str) -> str:
+    """The id of what only jobs have or allow. Raises: InvalidInput where it is a sweep's."""
+    from deltaq.errors import InvalidInput
+
+    if _is_sweep(job_id):
+        raise InvalidInput(
+            f"{job_id} is a sweep, which allows cancel, pause, resume and watch; "
+            f"this needs one of its jobs, which `deltaq trials {job_id}` lists"
+        )
+    return job_id
+
+
 def _verb(context: typer.Context, job_id: str, as_json: bool, act: Callable[[Any], Any]) -> None:
     from deltaq import console
     from deltaq.watching import status_line
 
     with connect(context) as client:
-        job = act(client.get_sweep(job_id) if job_id.startswith("sweep-") else client.job(job_id))
+        job = act(client.get_sweep(job_id) if _is_sweep(job_id) else client.job(job_id))
     if as_json:
         console.json(job.record.raw)
     else:
@@ -160,7 +183,7 @@ def retry(
     as_json: AsJson = False,
 ) -> None:
     """Put a failed or cancelled job back into the queue."""
-    _verb(context, job, as_json, lambda found: found.retry("start" if from_start else "checkpoint"))
+    _verb(context, _of_a_job(job), as_json, lambda found: found.retry("start" if from_start else "checkpoint"))
 
 
 def logs(context: typer.Context, job: JobId, as_json: AsJson = False) -> None:
@@ -168,7 +191,7 @@ def logs(context: typer.Context, job: JobId, as_json: AsJson = False) -> None:
     from deltaq import console
 
     with connect(context) as client:
-        lines = client.job(job).logs()
+        lines = client.job(_of_a_job(job)).logs()
     if as_json:
         console.json(lines)
         return
@@ -182,7 +205,7 @@ def metrics(context: typer.Context, job: JobId, as_json: AsJson = False) -> None
     from deltaq.watching import MEASURES
 
     with connect(context) as client:
-        rows = client.job(job).metrics()
+        rows = client.job(_of_a_job(job)).metrics()
     if as_json:
         console.json([row.raw for row in rows])
         return
@@ -198,8 +221,9 @@ def verify(context: typer.Context, job: JobId, reconnect_for: ReconnectFor = 60.
     from deltaq.watching import display, follow
 
     shown_on = display(sys.stderr)
-    with connect(context, retry_for_s=reconnect_for) as client:
-        found = compare(client, client.job(job), lambda again: follow(again, shown_on, give_up_s=reconnect_for))
+    with connect(context, reconnect_for_s=reconnect_for) as client:
+        original = client.job(_of_a_job(job))
+        found = compare(client, original, lambda again: follow(again, shown_on, give_up_s=reconnect_for))
     if as_json:
         console.json(found.document())
         raise typer.Exit(found.exit_code)

@@ -95,7 +95,7 @@ def _columns(client: Client, model: Model) -> Sequence[Column] | None:
     from deltaq.errors import NotFound
 
     try:
-        return client.datasets.get(model.record.dataset_id or "").columns
+        return client.datasets.get(model.record.dataset_id).columns if model.record.dataset_id else None
     except NotFound:
         return None
 

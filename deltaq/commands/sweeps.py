@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -31,7 +31,7 @@ def sweep(
     from deltaq import console, documents
 
     spec = documents.read(file)
-    with connect(context, retry_for_s=reconnect_for if watch else 30.0) as client:
+    with connect(context, reconnect_for_s=reconnect_for if watch else None) as client:
         if dry_run:
             console.json(client.dry_run_sweep(spec))
             return
@@ -39,7 +39,7 @@ def sweep(
         for warning in found.warnings:
             console.say(f"warning: {console.printable(warning)}")
         if watch:
-            _watch(found, reconnect_for, as_json)
+            watch_sweep(found, reconnect_for, as_json)
         elif as_json:
             console.json(found.record.raw)
         else:
@@ -91,14 +91,15 @@ def trials(
         console.table(("trial", "status", "value", "params", "job"), ((*cells(row), row.job_id) for row in rows))
 
 
-def _watch(found: Sweep, give_up_s: float, as_json: bool) -> None:
+def watch_sweep(found: Sweep, give_up_s: float, as_json: bool) -> NoReturn:
+    """Show a sweep to its end, then what was best; the exit code says how it was."""
     from deltaq import console
     from deltaq.sweep_watching import follow
 
     try:
         code = follow(found, sys.stderr if as_json else sys.stdout, give_up_s=give_up_s)
     except KeyboardInterrupt:
-        console.say(f"the sweep goes on; `deltaq trials {found.id}` lists it, `deltaq cancel {found.id}` ends it")
+        console.say(f"the sweep goes on; `deltaq watch {found.id}` follows it, `deltaq cancel {found.id}` ends it")
         raise
     if as_json:
         console.json(found.record.raw)

@@ -28,6 +28,7 @@ class Scripted:
     """Gives each request the next answer; when there are no more, it is a fault of the client's."""
 
     answers: list[Answer]
+    port: int = 0  # any
     seen: list[Seen] = field(default_factory=list)
 
     def __enter__(self) -> Self:
@@ -47,7 +48,7 @@ class Scripted:
             def log_message(self, *arguments: Any) -> None:
                 pass
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
         self._thread.start()

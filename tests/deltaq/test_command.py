@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -170,9 +171,9 @@ def test_files_that_are_not_there_are_refused(command: Command) -> None:
 
 
 def test_refusals_show_the_field_and_what_is_allowed(command: Command, points: str) -> None:
-    code, _, err = command.run("submit", "-", stdin="dataset: points\nepochs: 0\n")
+    code, _, err = command.run("submit", "-", stdin="dataset: points\nepochs: '1e2'\n")
     assert code == 2
-    assert "/epochs" in err
+    assert '  /epochs: should be an integer from 1 to 1000000 (given: "1e2")\n' in err
     code, _, err = command.run("jobs", "--status", "sleeping")
     assert code == 2
     assert "queued" in err
@@ -188,6 +189,23 @@ def test_what_is_no_spec_is_said_so(text: str, message: str, command: Command) -
     code, out, err = command.run("submit", "-", stdin=text)
     assert (code, out) == (2, "")
     assert message in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("show", ""),
+        ("watch", ""),
+        ("cancel", "a/b"),
+        ("predict", "", "f"),
+        ("datasets", "delete", ""),
+        ("promote", "prices", "a/b"),
+    ],
+)
+def test_what_is_no_id_is_said_in_a_line(arguments: tuple[str, ...], command: Command) -> None:
+    code, out, err = command.run(*arguments)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert "is no id and no name: expected are one or more characters, none of them a slash" in err
 
 
 def test_a_table_without_rows_is_refused(
@@ -327,3 +345,17 @@ def test_up_starts_the_service_that_is_installed_and_no_folder_of_that_name(tmp_
     assert ended.returncode == 78
     assert "DELTAQ_API_KEYS_FILE" in ended.stderr
     assert "the wrong service" not in ended.stderr
+
+
+def test_up_that_is_interrupted_while_it_is_imported_ends_quietly(tmp_path: Path) -> None:
+    line = [sys.executable, "-P", "-X", "importtime", "-m", "service", "up", "--data-dir", str(tmp_path / "data")]
+    with subprocess.Popen(line, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as starting:
+        assert starting.stderr is not None
+        for imported in starting.stderr:
+            if "pydantic_core" in imported:
+                break
+        starting.send_signal(signal.SIGINT)
+        rest = starting.stderr.read()
+    assert starting.returncode == 130
+    assert "Traceback" not in rest
+    assert not (tmp_path / "data").exists()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +16,7 @@ from deltaq.client import Client
 from deltaq.connection import Connection
 from deltaq.errors import (
     DataWarning,
+    FieldProblem,
     InvalidInput,
     InvalidRequest,
     NotAllowed,
@@ -20,7 +25,7 @@ from deltaq.errors import (
     UnexpectedAnswer,
     Unreachable,
 )
-from tests.deltaq.scripted import Scripted, hangs_up, problem, says
+from tests.deltaq.scripted import Scripted, hangs_up, problem, says, streams
 
 JOB = {"id": "job-1", "status": "queued"}
 
@@ -44,9 +49,24 @@ def test_what_is_allowed_is_told_as_json_writes_it() -> None:
     with (
         Scripted([says({"title": "Invalid", "errors": [told]}, 422, "application/problem+json")]) as server,
         Client(server.url) as client,
-        pytest.raises(InvalidRequest, match=r"/data/stratify: no \(allowed: false, null, auto\)"),
+        pytest.raises(InvalidRequest, match=r"/data/stratify: no \(given: true; allowed: false, null, auto\)"),
     ):
         client.submit({})
+
+
+@pytest.mark.parametrize(
+    ("problem", "text"),
+    [
+        (FieldProblem("/a", "should be an integer", "1e2", "an integer"), '/a: should be an integer (given: "1e2")'),
+        (FieldProblem("/a", 'should be "x" or "y"', 3, ["x", "y"]), '/a: should be "x" or "y" (given: 3)'),
+        (FieldProblem("/a", "there is no such field", None, ["a"]), "/a: there is no such field (allowed: a)"),
+        (FieldProblem("/a", "this is required", None, None), "/a: this is required"),
+        (FieldProblem("/a", "no", "é\x9b", None), '/a: no (given: "\\u00e9\\u009b")'),
+        (FieldProblem("/a", "no", "ü" * 100, None), f'/a: no (given: "{"ü" * 58}…)'),
+    ],
+)
+def test_a_refused_value_is_shown_and_the_rule_once(problem: FieldProblem, text: str) -> None:
+    assert str(problem) == text
 
 
 def test_a_first_call_that_is_cut_off_is_made_again() -> None:
@@ -101,18 +121,42 @@ def test_a_service_that_was_there_is_waited_for_until_the_deadline() -> None:
         assert 0.2 < time.monotonic() - start < 2
 
 
-def test_a_service_that_never_was_there_is_not_waited_for() -> None:
+def test_a_service_that_never_was_there_is_waited_for_for_a_moment() -> None:
+    told: list[str] = []
     start = time.monotonic()
-    with Client("http://127.0.0.1:9", retry_for_s=30) as client, pytest.raises(Unreachable, match="connection refused"):
+    with Client("http://127.0.0.1:9", notify=told.append) as client, pytest.raises(Unreachable, match="refused"):
         client.cluster()
-    assert time.monotonic() - start < 5
+    assert 2.9 < time.monotonic() - start < 6
+    assert told == ["connection refused: trying again for 3 s"]
+    start = time.monotonic()
+    with Client("http://127.0.0.1:9", retry_for_s=0) as client, pytest.raises(Unreachable, match="refused"):
+        client.cluster()
+    assert time.monotonic() - start < 1
+
+
+@pytest.mark.parametrize("read", [Client.cluster, lambda client: next(client.watch(["job-1"]))])
+def test_a_service_that_is_being_started_answers_a_first_call(read: Callable[[Client], Any]) -> None:
+    first = b'event: status\ndata: {"job": "job-1", "data": {}}\n\n'
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = Scripted([says({}) if read is Client.cluster else streams(first)], port)
+    starting = threading.Timer(0.5, server.__enter__)
+    starting.start()
+    try:
+        with Client(f"http://127.0.0.1:{port}") as client:
+            read(client)
+    finally:
+        starting.join()
+        server.__exit__()
+    assert len(server.seen) == 1
 
 
 def test_the_address_that_the_service_of_this_data_directory_left_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def advice(url: str) -> str:
-        with Client(url) as client, pytest.raises(Unreachable) as refused:
+        with Client(url, first_for_s=0) as client, pytest.raises(Unreachable) as refused:
             client.cluster()
         return str(refused.value)
 
@@ -170,7 +214,7 @@ def test_proxies_are_never_asked_for_loopback(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv("NO_PROXY", "::1localhost")  # as a list with a comma too few has it
         Client(server.url).close()
         monkeypatch.delenv("NO_PROXY")
-    with Client("http://192.0.2.1:8000") as client, pytest.raises(Unreachable, match="refused"):
+    with Client("http://192.0.2.1:8000", first_for_s=0) as client, pytest.raises(Unreachable, match="refused"):
         client.cluster()  # what is not loopback does go through the proxy, where nobody listens
 
 

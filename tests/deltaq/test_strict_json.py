@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
@@ -20,10 +21,21 @@ def test_numpy_numbers_and_read_only_mappings_are_plain_json() -> None:
     assert encode(document) == b'{"a":0.5,"b":[0,1],"name":"null","none":null}'
 
 
-@pytest.mark.parametrize("value", [object(), 2**70, "\ud800", {1: 2}])
-def test_what_has_no_json_is_refused(value: Any) -> None:
+@pytest.mark.parametrize("value", [object(), 2**70, "\ud800", {1: 2}, {3}, timedelta(1)])
+def test_what_has_no_json_is_refused_by_its_place(value: Any) -> None:
+    with pytest.raises(InvalidInput, match=r"^/a/1/b~1: this cannot be sent as JSON: "):
+        encode({"fine": 1, "a": MappingProxyType({"1": {"b/": value}})})
+    with pytest.raises(InvalidInput, match=r"^/a/1: this cannot be sent as JSON: "):
+        encode({"a": [None, value]})
+    with pytest.raises(InvalidInput, match=r"^this cannot be sent as JSON: "):
+        encode(value)
+
+
+def test_a_list_that_holds_itself_is_refused() -> None:
+    endless: list[Any] = []
+    endless.append(endless)
     with pytest.raises(InvalidInput, match="cannot be sent as JSON"):
-        encode({"a": value})
+        encode({"a": endless})
 
 
 @pytest.mark.parametrize(
@@ -49,5 +61,7 @@ def test_in_rows_nan_is_a_missing_value_and_infinity_is_none() -> None:
     assert body([[1.5, math.nan], [None, 2]], 0) == b'{"rows":[[1.5,null],[null,2]]}'
     with pytest.raises(InvalidInput, match=r"/rows/101/1: inf is not a finite number; a missing value is None or NaN"):
         body([[math.nan, 1.0], [0.0, math.inf]], 100)
+    with pytest.raises(InvalidInput, match=r"^/rows/101/0: this cannot be sent as JSON: a set has no JSON: \{1\}"):
+        body([[1.0], [{1}]], 100)
     with pytest.raises(InvalidInput, match="/rows/0/x: -inf"):
         body([{"x": -math.inf}], 0)

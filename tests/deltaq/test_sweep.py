@@ -20,7 +20,7 @@ from service.errors import Diverged
 from service.settings import Settings
 from service.sweeper_process import sweeper_of
 from service.sweeps.sweeper import Sweeper
-from tests.deltaq.conftest import SPEC, Command, Hand
+from tests.deltaq.conftest import SPEC, Command, Hand, until
 
 SWEEP: dict[str, Any] = {"base": SPEC, "space": {"seed": {"grid": [3, 4, 5]}}, "sampler": "grid"}
 
@@ -128,6 +128,43 @@ def test_the_command_lists_and_steers_sweeps(command: Command, points: str, clie
     code, _, err = command.run("sweep", "-", stdin=json.dumps({**SWEEP, "trials": 9}))
     assert code == 2
     assert "/trials" in err
+
+
+@pytest.mark.parametrize("verb", ["retry", "metrics", "logs", "verify"])
+def test_what_only_jobs_have_is_not_asked_of_a_sweep(command: Command, verb: str) -> None:
+    code, out, err = command.run(verb, "sweep-" + "a" * 20)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert "is a sweep, which allows cancel, pause, resume and watch" in err
+    assert "`deltaq trials sweep-aaaaaaaaaaaaaaaaaaaa`" in err
+
+
+def test_a_sweep_is_watched_by_its_id(command: Command, client: Client, points: str, carried_out: Any) -> None:
+    sweep = client.sweep(SWEEP)
+    watching = command.start("watch", sweep.id)
+    carried_out(3.0, 1.0, 2.0)
+    out, err = watching.communicate(timeout=30)
+    assert (watching.returncode, err) == (0, "")
+    assert "3/3 trials ended (3 succeeded); best 1" in out
+    assert "best validation_loss" in out
+    client.sweep(SWEEP, idempotency_key="again").cancel()
+    again = client.sweep(SWEEP, idempotency_key="again").id
+    code, out, _ = command.run("watch", again, "--json")
+    assert (code, json.loads(out)["id"]) == (3, again)
+
+
+def test_ctrl_c_leaves_a_sweep_alone_and_says_how_to_go_on(
+    command: Command, client: Client, points: str, carried_out: Any
+) -> None:
+    sweep = client.sweep(SWEEP)
+    carried_out(3.0)
+    until(lambda: sweep.refresh().progress.succeeded, what="the first trial's end")
+    watching = command.start("watch", sweep.id)
+    assert watching.stdout is not None
+    assert "trial 0 succeeded" in watching.stdout.readline()
+    watching.send_signal(2)
+    _, err = watching.communicate(timeout=20)
+    assert watching.returncode == 130
+    assert f"`deltaq watch {sweep.id}` follows it" in err
 
 
 def test_a_terminal_has_a_table_of_the_best(client: Client, points: str, carried_out: Any) -> None:

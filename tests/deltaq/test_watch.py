@@ -117,6 +117,30 @@ def test_the_watch_goes_on_when_the_api_is_killed_and_comes_back(
     assert "Traceback" not in err
 
 
+def test_a_watch_begins_before_the_api_is_there(
+    command: Command, client: Client, api: ApiProcess, points: str, hand: Hand
+) -> None:
+    job = client.submit(SPEC)
+    hand.succeed(hand.claim())
+    api.kill()
+    watching = command.start("watch", job.id)
+    assert watching.stderr is not None
+    assert "connection refused: trying again for 60 s" in watching.stderr.readline()
+    with pytest.raises(subprocess.TimeoutExpired):
+        watching.wait(3)  # longer than any other command waits
+    api.restart()
+    watching.communicate(timeout=20)
+    assert watching.returncode == 0
+
+
+def test_an_api_that_never_comes_ends_the_watch_with_4(command: Command) -> None:
+    for arguments in (("watch", "job-" + "a" * 20), ("submit", "-", "--watch"), ("sweep", "-", "--watch")):
+        line = (*arguments, "--reconnect-for", "0.3")
+        code, _, err = command.run(*line, stdin=SPEC_TEXT, DELTAQ_URL="http://127.0.0.1:9")
+        assert code == 4
+        assert "no deltaq service answers at" in err
+
+
 def test_an_api_that_stays_away_ends_the_watch_with_4(
     command: Command, client: Client, api: ApiProcess, points: str
 ) -> None:
@@ -205,4 +229,4 @@ def test_verify_tells_equal_from_different_from_not_comparable(
     assert "was trained in mode async, which does not promise the same bits twice" in err
     code, _, err = command.run("verify", client.submit(SPEC).id)
     assert code == 1
-    assert "only a job that has succeeded" in err
+    assert "only one that succeeded or was pruned can be verified" in err

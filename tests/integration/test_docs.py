@@ -44,7 +44,7 @@ def typed(line: list[str], text: str, folder: Path, live: LiveService) -> str:
 @pytest.mark.parametrize(
     ("page", "said", "files"),
     [
-        ("README.md", ["weights_sha256", '"class":"setosa"'], ["iris.npz"]),
+        ("README.md", ['"weights_sha256": "', '"class":"setosa"'], ["iris.npz"]),
         (
             "docs/http.md",
             ["/epoch", "weights_sha256", '"class":"small"', '"class":"large"', "\n204\n", '"status":"ready"'],
