@@ -58,6 +58,15 @@ def killed(client: Any, job: Any) -> float:
     return until_running(job, attempt + 1, job.progress.step) - begun
 
 
+def begun_again_at(job: Any, times: int) -> int:
+    """The step at which the job has begun again, this number of times by now; the beat that shows it says so last."""
+    steps = list[str]()
+    while len(steps) < times:
+        said = "\n".join(line["message"] for line in job.logs())
+        steps = re.findall(r"^(?:Going on from|Beginning at) step (\d+)", said, re.MULTILINE)
+    return int(steps[-1])
+
+
 def measured(kills: int) -> tuple[list[float], list[float]]:
     """Seconds until it trains again, and seconds of training that were lost, of each kill."""
     from deltaq import Client, DataWarning
@@ -77,10 +86,7 @@ def measured(kills: int) -> tuple[list[float], list[float]]:
             time.sleep(chance.uniform(1.5, 4.0))
             before: Any = job.refresh().progress
             again.append(killed(client, job))
-            said = [line["message"] for line in job.logs()]
-            steps = [int(found[1]) for line in said if (found := re.match(r"Going on from step (\d+)", line))]
-            assert len(steps) == number + 1
-            lost.append(max(0, before.step - steps[-1]) / speed)
+            lost.append(max(0, before.step - begun_again_at(job, number + 1)) / speed)
         job.cancel()
     return again, lost
 

@@ -27,8 +27,10 @@ HOLDERS_VERBS: dict[str, Callable[[Any, Lease], object]] = {
     "log": lambda rooms, lease: rooms.queue.log(lease, "info", "late words"),
     "succeed": lambda rooms, lease: rooms.succeed(lease),
     "fail": lambda rooms, lease: rooms.queue.fail(lease, Diverged("no")),
+    "prune": lambda rooms, lease: rooms.queue.prune(lease, {"stopped_by": "pruner", "pruned_at": 1}),
     "release": lambda rooms, lease: rooms.queue.release(lease, "drained"),
 }
+ENDS = ("succeed", "fail", "prune", "release")
 
 
 def state(rooms: Rooms) -> dict[str, Any]:
@@ -74,14 +76,14 @@ def test_no_lease_is_left_after_the_end(rooms: Rooms, verb: str) -> None:
     assert state(rooms) == before
 
 
-@pytest.mark.parametrize("verb", ["succeed", "fail", "release"])
+@pytest.mark.parametrize("verb", ENDS)
 def test_the_same_end_again_answers_success_and_does_nothing(rooms: Rooms, verb: str) -> None:
     lease = rooms.start()
     HOLDERS_VERBS[verb](rooms, lease)
     before = state(rooms)
     HOLDERS_VERBS[verb](rooms, lease)
     assert state(rooms) == before
-    for other in {"succeed", "fail", "release"} - {verb}:  # another end is too late
+    for other in set(ENDS) - {verb}:  # another end is too late
         with pytest.raises(LeaseLost):
             HOLDERS_VERBS[other](rooms, lease)
     assert state(rooms) == before
