@@ -8,9 +8,16 @@ from typing import Any
 import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.connection import HiredisRespSerializer
 
 from service.errors import DeltaqError
 from service.store import Argument, answering, connection_options, flat, outcome, script_of
+
+
+class _InC:
+    """Packs commands in C, which the blocking client does by itself."""
+
+    pack_command = staticmethod(HiredisRespSerializer().pack)
 
 
 class AsyncStore:
@@ -18,6 +25,8 @@ class AsyncStore:
 
     def __init__(self, url: str, *, timeout_s: float = 5.0) -> None:
         self._client = redis.asyncio.Redis.from_url(url, retry=Retry(NoBackoff(), 0), **connection_options(timeout_s))
+        pool = self._client.connection_pool
+        pool.connection_class = type("Connection", (_InC, pool.connection_class), {})
 
     async def run_all(
         self, script: str, many: Sequence[Mapping[str, Argument | None]]
