@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from api.render import JSON, resolution_json
 from service.folds import most_epochs
@@ -64,10 +63,10 @@ def trial_json(trial: Trial) -> JSON:
     }
 
 
-def checked_json(spec: Any, checked: Checked) -> JSON:
+def checked_json(spec: SweepSpec, checked: Checked) -> JSON:
     """What a sweep would be."""
     return {
-        "spec": spec.model_dump(mode="json"),
+        "spec": _spec_json(spec),
         "trials": checked.trials,
         "jobs": None if checked.trials is None else checked.trials * spec.repeats,
         "epochs": None if checked.trials is None else checked.trials * spec.repeats * most_epochs(checked.first.spec),

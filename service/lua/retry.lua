@@ -26,6 +26,10 @@ if redis.call('HEXISTS', job.key, 'retried') == 1 then -- it was to wait after a
   job.due_ms = ''
 end
 redis.call('HDEL', job.key, 'retried', 'deaths', 'furthest', 'ran_ms', 'attempt_ms')
+if redis.call('HEXISTS', job.key, 'prunes') == 1 then -- it is an ordinary job now, and waits for no pruner
+  redis.call('HDEL', job.key, 'fuse')
+  job.fuse = ''
+end
 await_parents(job, waits_for)
 if arg.from == 'start' then
   redis.call('HDEL', job.key, 'checkpoint', 'checkpoint_before', 'metrics', 'progress')

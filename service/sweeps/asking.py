@@ -11,7 +11,6 @@ from pydantic import ValidationError
 from service.acceptance import Acceptance, TrialJob
 from service.errors import DeltaqError, IllegalTransition, InvalidRequest, InvalidSpec, NoTrial
 from service.job_records import Jobs
-from service.jobs import Job
 from service.spec import JobSpec
 from service.submission import Datasets, Submission, Submitted
 from service.sweeps.records import Sweeps, failed
@@ -62,12 +61,11 @@ class Asking:
                 waiting.append((trial, made))
                 if sum(len(jobs) for _, jobs in waiting) < TOGETHER:
                     continue
-            yield from self._accept(waiting)
+            yield from self._accept(sweep, waiting)
             waiting = []
             if isinstance(made, DeltaqError):
-                self._sweeps.fail_trial(trial, failed(made))
-                yield replace(_trial(trial, ()), status=TrialStatus.FAILED)
-        yield from self._accept(waiting)
+                yield self._fail(sweep, trial, made)
+        yield from self._accept(sweep, waiting)
 
     def complete(self, sweep: Sweep, trial: Trial, parallel: int) -> None:
         """Make those jobs of a trial that are missing: whoever made it has died in between.
@@ -79,13 +77,18 @@ class Asking:
         told = TrialJob(sweep.id, trial.number, there, parallel, trial.params, prunes=sweep.spec.prunes)
         made = self._jobs_of(sweep, told, range(there, sweep.spec.repeats))
         if isinstance(made, DeltaqError):
-            self._sweeps.fail_trial(told, failed(made))
-            for job_id in trial.job_ids:
-                with suppress(IllegalTransition):  # it has ended
-                    self._jobs.request(sweep.tenant, job_id, "cancel")
+            self._fail(sweep, told, made, trial.job_ids)
         else:
-            list(self._accept([(told, made)]))
+            list(self._accept(sweep, [(told, made)], trial.job_ids))
             self._jobs.wake()
+
+    def _fail(self, sweep: Sweep, told: TrialJob, refused: DeltaqError, job_ids: Sequence[str] = ()) -> Trial:
+        """Record why a trial does not have this job; those that it has are cancelled. Answers the trial."""
+        self._sweeps.fail_trial(told, failed(refused))
+        for job_id in job_ids:
+            with suppress(IllegalTransition):  # it has ended
+                self._jobs.request(sweep.tenant, job_id, "cancel")
+        return replace(_trial(told, job_ids), status=TrialStatus.QUEUED if job_ids else TrialStatus.FAILED)
 
     def _jobs_of(self, sweep: Sweep, trial: TrialJob, repeats: range) -> Made:
         try:
@@ -110,27 +113,37 @@ class Asking:
         made = replace(trial, repeat=repeat, parameters=prepared.parameters)
         return replace(prepared, trial=made, fusion=fusion, quiet=True)
 
-    def _accept(self, waiting: Sequence[tuple[TrialJob, Sequence[Acceptance]]]) -> Iterator[Trial]:
+    def _accept(
+        self, sweep: Sweep, waiting: Sequence[tuple[TrialJob, Sequence[Acceptance]]], there: Sequence[str] = ()
+    ) -> Iterator[Trial]:
+        """Have these trials' jobs accepted; `there` are those that the one trial has already.
+
+        What was right when it was prepared may be refused by now, such as a job in `after` that has failed since.
+        """
         if not waiting:
             return
         answers = iter(self._jobs.accept_all([job for _, jobs in waiting for job in jobs]))
         for trial, jobs in waiting:
             found = [next(answers) for _ in jobs]
+            made = [answer for answer in found if not isinstance(answer, DeltaqError)]
+            job_ids = [*there, *(job.id for job, _ in made)]
             refused = next((answer for answer in found if isinstance(answer, DeltaqError)), None)
+            if isinstance(refused, InvalidRequest):
+                yield self._fail(sweep, replace(trial, repeat=trial.repeat + len(made)), refused, job_ids)
+                continue
             if refused is not None:
                 raise refused
-            made = [answer for answer in found if not isinstance(answer, DeltaqError)]
             if not all(created for _, created in made):
                 raise NoTrial(f"trial {trial.number} of {trial.sweep} has been made meanwhile, perhaps another point")
-            yield _trial(trial, [job for job, _ in made])
+            yield _trial(trial, job_ids)
 
 
-def _trial(made: TrialJob, jobs: Sequence[Job]) -> Trial:
+def _trial(made: TrialJob, job_ids: Sequence[str]) -> Trial:
     return Trial(
         made.number,
         TrialStatus.QUEUED,
         made.params,
-        tuple(job.id for job in jobs),
+        tuple(job_ids),
         attributes=made.attributes,
         study_attributes=made.study_attributes,
     )

@@ -22,7 +22,11 @@ def outcome(spec: SweepSpec, trial: Trial, jobs: Sequence[Job], rows: Sequence[R
     """The trial as it has ended; `rows` are the metrics of each job's epochs."""
     reported = intermediate(spec, rows)
     until = trial.pruned_at or math.inf
-    ended = replace(trial, intermediate={epoch: value for epoch, value in reported.items() if epoch <= until})
+    ended = replace(
+        trial,
+        intermediate={epoch: value for epoch, value in reported.items() if epoch <= until},
+        fused_with=jobs[0].result.get("fused_with") if jobs and jobs[0].result else None,
+    )
     status = _status(trial, jobs)
     if status is not TrialStatus.SUCCEEDED:
         error = next((job.error for job in jobs if job.error is not None), None)
@@ -44,7 +48,6 @@ def outcome(spec: SweepSpec, trial: Trial, jobs: Sequence[Job], rows: Sequence[R
         status=status,
         values=tuple(value for value in values if value is not None),
         constraints=tuple(excess),
-        fused_with=jobs[0].result.get("fused_with") if jobs and jobs[0].result else None,
     )
 
 

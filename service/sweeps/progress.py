@@ -45,6 +45,8 @@ class Progress:
         """
         if self._learns or self._prunes:
             self._read(sweep)
+        if self._prunes:
+            self._catch_up(sweep)
         ended: list[Trial] = []
         self.more = False
         for trial, statuses in self._sweeps.news(sweep.id):
@@ -90,15 +92,16 @@ class Progress:
                 self._end(sweep, trial)
             else:
                 self._open[trial.number] = trial
-                self._recall(sweep, trial)
 
-    def _recall(self, sweep: Sweep, trial: Trial) -> None:
-        """What a trial that runs has reported, as far as it has been judged: others are compared with it."""
-        if self._prunes and trial.job_ids and (judged := self._sweeps.judged(trial.job_ids[0])):
-            self._judged[trial.number] = judged
-            seen = [rows[:judged] for rows in self._sweeps.rows(trial.job_ids)]
-            for epoch, value in intermediate(sweep.spec, seen).items():
-                self._reported.add(trial.number, epoch, value)
+    def _catch_up(self, sweep: Sweep) -> None:
+        """Learn what trials that run have reported, as far as another has judged them: others are compared with it."""
+        trials = [trial for trial in self._open.values() if trial.job_ids]
+        for trial, judged in zip(trials, self._sweeps.judged([trial.job_ids[0] for trial in trials]), strict=True):
+            if judged > self._judged.get(trial.number, 0):
+                self._judged[trial.number] = judged
+                seen = [rows[:judged] for rows in self._sweeps.rows(trial.job_ids)]
+                for epoch, value in intermediate(sweep.spec, seen).items():
+                    self._reported.add(trial.number, epoch, value)
 
     def _end(self, sweep: Sweep, trial: Trial) -> None:
         if self._study is not None and trial.number in self._open:

@@ -26,7 +26,7 @@ STEERED_AT_ONCE = 20  # jobs: what Redis does for one caller, all others wait fo
 READ_AT_ONCE = 200
 SWEEPER_KEPT_S = 15.0  # after so long of silence the sweeper is taken to be gone
 
-TOLD_AT_ONCE = 50
+TOLD_A_TRIP = 50
 
 T = TypeVar("T")
 TrialList = list[Trial]
@@ -202,9 +202,10 @@ class Sweeps:
         asked = [("LRANGE", key("job", job_id, "metrics"), after, -1) for job_id in job_ids]
         return [list(map(strict_json.decode, rows)) for rows in self._store.commands(asked)]
 
-    def judged(self, job_id: str) -> int:
-        """Up to which epoch a pruner has looked at a job."""
-        return int(self._store.command("HGET", key("job", job_id), "judged") or 0)
+    def judged(self, job_ids: Sequence[str]) -> Sequence[int]:
+        """Up to which epoch a pruner has looked at each of these jobs."""
+        found = self._store.commands([("HGET", key("job", job_id), "judged") for job_id in job_ids])
+        return [int(epoch or 0) for epoch in found]
 
     def fail_trial(self, trial: TrialJob, error: Mapping[str, Any]) -> None:
         """Record why a trial cannot have its next job: it has failed, once the jobs that it has have ended.
@@ -219,7 +220,7 @@ class Sweeps:
         Answers False for one that was known, and for one of which a job is queued again.
         """
         answers: list[bool] = []
-        for some in _pieces(ended, TOLD_AT_ONCE):
+        for some in _pieces(ended, TOLD_A_TRIP):
             for answer in self._store.run_all("tell_trial", [_told(sweep_id, one) for one in some]):
                 if isinstance(answer, DeltaqError):
                     raise answer

@@ -94,9 +94,6 @@ class Sweeper:
         known = self._known.get(sweep_id)
         if known is None:
             known = self._known[sweep_id] = Progress(self._sweeps, self._jobs, sweep)
-        if not known.complete and sweep.status in ("queued", "running"):
-            self._complete(sweep)
-            known.complete = True
         self._follow(sweep, known)
         if known.look(sweep):
             self._keeper.keep_best(sweep)
@@ -107,6 +104,9 @@ class Sweeper:
             if sweep.open == 0:
                 self._end(sweep)
             return
+        if not known.complete and sweep.status != "paused":
+            self._complete(sweep)
+            known.complete = True
         over = self._is_over(sweep)
         if sweep.status != "paused" and not over and self._make(sweep, known):
             self._again.add(sweep_id)

@@ -32,6 +32,11 @@ def test_the_value_is_the_results_a_mean_over_repeats_and_over_folds() -> None:
     assert outcome(sweep(), TRIAL, [folds], []).values == (0.5,)
 
 
+def test_a_trial_says_with_how_many_it_was_trained_however_it_ended() -> None:
+    for status in (JobStatus.SUCCEEDED, JobStatus.CANCELLED):
+        assert outcome(sweep(), TRIAL, [job(status, validation_loss=2.0, fused_with=7)], []).fused_with == 7
+
+
 def test_a_value_that_is_none_fails_the_trial_and_says_which() -> None:
     found = outcome(sweep(objective={"metric": "validation_auc"}), TRIAL, [job(validation_auc=None)], [])
     assert found.status is TrialStatus.FAILED

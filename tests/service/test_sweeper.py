@@ -176,12 +176,34 @@ def test_a_trial_whose_next_repeat_is_refused_fails_once_its_jobs_have_ended(
         assert bench.show(sweep).open == 1
         assert bench.rooms.queue.beat(claimed.lease) == "cancel"
         bench.rooms.queue.release(claimed.lease, "cancelled")
-        bench.sweeper().tick()
+    bench.sweeper().tick()
     (trial,) = bench.sweeps.all_trials(bench.tenant, sweep)
     assert (trial.status, bench.show(sweep).open) == (TrialStatus.FAILED, 0)
     assert trial.error is not None
     assert "DELTAQ_MAX_JOB_BYTES" in trial.error["detail"]
     assert bench.show(sweep).status is JobStatus.FAILED
+
+
+def test_trials_that_come_after_a_job_that_cannot_succeed_fail_and_so_does_the_sweep(bench: Bench) -> None:
+    dead = bench.rooms.bring_to(JobStatus.FAILED).job_id
+    sweep, sweeper = bench.start(base={"dataset": "iris", "after": [dead]}), bench.sweeper()
+    for _ in range(8):
+        sweeper.tick()
+    found = bench.show(sweep)
+    assert (found.status, found.asked, found.open) == (JobStatus.FAILED, 4, 0)
+    assert all(dead in str(trial.error) for trial in bench.sweeps.all_trials(bench.tenant, sweep))
+
+
+def test_a_trial_whose_other_job_comes_after_one_that_died_meanwhile_fails(store: Store, tmp_path: Path) -> None:
+    bench = Bench(store, tmp_path, Limits(queued=1))
+    before = bench.rooms.start()
+    sweep = bench.start(base={"dataset": "iris", "after": [before.job_id]}, repeats=2, trials=1, parallel=1)
+    bench.sweeper().tick()
+    bench.rooms.queue.fail(before, Diverged("not finite"))
+    bench.rooms.queue.promote(1)  # the job that there is ends as DependencyFailed, and leaves room in the queue
+    for _ in range(3):
+        bench.sweeper().tick()
+    assert (bench.show(sweep).open, bench.show(sweep).status) == (0, JobStatus.FAILED)
 
 
 def test_a_paused_sweep_gets_the_jobs_that_are_missing_once_it_goes_on(store: Store, tmp_path: Path) -> None:
@@ -238,8 +260,48 @@ def test_a_pruner_reads_each_epoch_once(bench: Bench) -> None:
     for epoch in range(1, 31):
         bench.rooms.queue.record_epoch(lease, {"epoch": epoch, "validation_loss": 1.0 / epoch})
         progress.look(bench.show(sweep))
-        assert counted.judged(lease.job_id) == epoch
+        assert counted.judged([lease.job_id]) == [epoch]
     assert counted.read == 30
+
+
+class Judging(Sweeps):
+    """Notes which epochs are judged."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(store)
+        self.epochs: list[int] = []
+
+    def judge(self, sweep_id: str, number: int, job_id: str, epoch: int, *, stop: bool) -> None:
+        self.epochs.append(epoch)
+        super().judge(sweep_id, number, job_id, epoch, stop=stop)
+
+
+def test_what_one_sweeper_has_judged_no_other_judges_again(bench: Bench) -> None:
+    sweep = bench.start(pruner="median", trials=1, base={"dataset": "iris", "epochs": 40})
+    bench.sweeper().tick()
+    lease = bench.rooms.claim().lease
+    both = [Judging(bench.store), Judging(bench.store)]
+    first, second = (Progress(one, bench.rooms.jobs, bench.show(sweep)) for one in both)
+    for epoch, progress in enumerate([second, first, first, first, second, first], start=1):
+        bench.rooms.queue.record_epoch(lease, {"epoch": epoch, "validation_loss": 1.0})
+        progress.look(bench.show(sweep))
+    assert [one.epochs for one in both] == [[2, 3, 4, 6], [1, 5]]
+    bench.sweeps.judge(sweep, 0, lease.job_id, 3, stop=True)  # late, and by one who knows it not
+    (trial,) = bench.sweeps.all_trials(bench.tenant, sweep)
+    assert (trial.pruned_at, bench.sweeps.judged([lease.job_id])) == (None, [6])
+
+
+def test_a_job_that_was_retried_is_pruned_no_more(bench: Bench) -> None:
+    sweep = bench.start(pruner="asha", trials=1)
+    bench.sweeper().tick()
+    lease = bench.rooms.claim().lease
+    bench.rooms.queue.record_epoch(lease, {"epoch": 1, "validation_loss": 1.0})
+    bench.rooms.queue.fail(lease, Diverged("not finite"))
+    bench.rooms.jobs.retry(bench.tenant, lease.job_id)
+    assert bench.store.command("HEXISTS", f"deltaq:job:{lease.job_id}", "fuse") == 0
+    bench.rooms.claim()
+    bench.sweeps.judge(sweep, 0, lease.job_id, 1, stop=True)
+    assert bench.sweeps.all_trials(bench.tenant, sweep)[0].pruned_at is None
 
 
 def test_a_long_sweep_that_is_cancelled_does_not_hold_up_the_others(bench: Bench) -> None:
