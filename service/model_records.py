@@ -46,9 +46,13 @@ class ModelRecords:
         return self._document("delete_model", tenant, model)
 
     def delete_unnamed(self, tenant: str, models: Sequence[str]) -> Sequence[Document]:
-        """Forget those of these models that have no alias, in one trip; returns what they were."""
-        answers = self._store.run_all("delete_model", [{"tenant": tenant, "model": model} for model in models])
-        return [strict_json.decode(answer[0]) for answer in answers if not isinstance(answer, DeltaqError)]
+        """Forget those of these models that have no alias and that no other job has taken, in one trip.
+
+        Returns what they were.
+        """
+        asked: list[dict[str, str | int]] = [{"tenant": tenant, "model": model, "unless_taken": 1} for model in models]
+        answers = self._store.run_all("delete_model", asked)
+        return [strict_json.decode(answer[0]) for answer in answers if not isinstance(answer, DeltaqError) and answer]
 
     def _document(self, script: str, tenant: str, model: str) -> Document:
         document: Document = strict_json.decode(self._store.run(script, tenant=tenant, **_named(model))[0])

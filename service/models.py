@@ -222,7 +222,7 @@ class ModelStore:
         self._delete_file(self.records.delete(tenant, named))
 
     def delete_unnamed(self, tenant: str, models: Sequence[str]) -> None:
-        """The same for several in one trip; those that have an alias stay."""
+        """The same for several in one trip; those with an alias stay, and those that another job took by `reuse`."""
         for record in self.records.delete_unnamed(tenant, models):
             self._delete_file(record)
 

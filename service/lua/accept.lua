@@ -37,6 +37,7 @@ local function take_over(job, source)
   local result = string.sub(known[1], 1, -2) .. ',"reused_from":"' .. source .. '"}'
   move(job, 'succeeded', arg.at)
   redis.call('HSET', job.key, 'result', result, 'model', known[3])
+  redis.call('HSET', key('model', known[3]), 'taken', 1)
   if known[2] then redis.call('HSET', job.key, 'metrics', known[2]) end
   if known[4] then redis.call('HSET', job.key, 'progress', known[4]) end
   redis.call('COPY', key('job', source, 'metrics'), key('job', job.id, 'metrics'))

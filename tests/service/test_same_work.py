@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from service.jobs import Job, JobStatus
+from service.model_records import ModelRecords
 from service.spec import JobSpec
 from service.store import Store
 from tests.service.test_data_attempts import Service
@@ -44,6 +45,19 @@ def test_the_same_work_is_answered_at_once_and_says_by_whom(service: Service) ->
     assert [found.id for found in jobs.list("ada", status=JobStatus.SUCCEEDED).items] == [job.id, first.id]
     assert rooms.try_claim() is None
     assert submit(service, reuse=True).result == job.result  # always the one that was trained
+
+
+def test_the_model_that_was_taken_is_dropped_by_no_sweep_that_made_it(service: Service) -> None:
+    for taken in (False, True):
+        submit(service, seed=int(taken))
+        trained = service.room.run()
+        assert trained.result is not None
+        if taken:
+            assert submit(service, seed=int(taken), reuse=True).status is JobStatus.SUCCEEDED
+        records = ModelRecords(service.room.rooms.store)
+        dropped = records.delete_unnamed("ada", [trained.result["model_id"]])
+        assert [found["id"] for found in dropped] == ([] if taken else [trained.result["model_id"]])
+        assert service.room.rooms.job(trained.id).result == {**trained.result, **({} if taken else {"model_id": None})}
 
 
 def test_what_need_not_wait_is_answered_too_and_what_must_is_done(service: Service) -> None:
