@@ -16,7 +16,7 @@ from service.errors import DeltaqError, InvalidRequest, ModelNotFound
 from service.ids import is_id
 from service.names import check_name
 from service.refusals import unknown_model
-from service.store import Store
+from service.store import Store, served
 from service.timestamps import now
 
 Document = dict[str, Any]
@@ -48,10 +48,10 @@ class ModelRecords:
     def delete_unnamed(self, tenant: str, models: Sequence[str]) -> Sequence[Document]:
         """Forget those of these models that have no alias and that no other job has taken, in one trip.
 
-        Returns what they were.
+        Returns what they were. Raises: StoreUnavailable.
         """
         asked: list[dict[str, str | int]] = [{"tenant": tenant, "model": model, "unless_taken": 1} for model in models]
-        answers = self._store.run_all("delete_model", asked)
+        answers = served(self._store.run_all("delete_model", asked))
         return [strict_json.decode(answer[0]) for answer in answers if not isinstance(answer, DeltaqError) and answer]
 
     def _document(self, script: str, tenant: str, model: str) -> Document:

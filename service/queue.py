@@ -21,7 +21,7 @@ from service.job_fields import job_from_fields
 from service.jobs import TRANSITIONS_LINE, CheckpointRef, Job, JobStatus, Lease
 from service.lease_watch import LeaseWatch
 from service.refusals import epoch_gap, lease_lost
-from service.store import Store, key
+from service.store import Store, key, served
 from service.timestamps import now
 
 Requested = Literal["cancel", "pause"]
@@ -330,8 +330,8 @@ class Queue:
         self._store.run("succeed", **_succeeded(Success(lease, result, model)))
 
     def succeed_all(self, ends: Sequence[Success]) -> list[DeltaqError | None]:
-        """The same for several jobs in one trip: LeaseLost of those whose lease is."""
-        answers = self._store.run_all("succeed", list(map(_succeeded, ends)))
+        """The same for several jobs in one trip: LeaseLost of those whose lease is. Raises: StoreUnavailable."""
+        answers = served(self._store.run_all("succeed", list(map(_succeeded, ends))))
         return [answer if isinstance(answer, DeltaqError) else None for answer in answers]
 
     def fail(self, lease: Lease, error: DeltaqError) -> None:

@@ -28,9 +28,7 @@ class Settings(BaseSettings):
     cache_dir: Path | None = None  # a node's mapped data; None: data_dir/cache
     cache_bytes: int = Field(default=1 << 34, ge=0)  # of copies there, beside those that are in use
     api_keys_file: Path | None = None
-    allowed_hosts: Annotated[
-        tuple[str, ...], NoDecode
-    ] = ()  # host names, beside loopback ones, that the API answers to
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()  # beside loopback ones, that the API answers to
     kernels: Literal["portable", "native"] = "portable"
     pool_min: int | None = Field(default=None, ge=0)  # workers kept warm in the whole cluster; None: one on each slot
     pool_max: int | None = Field(default=None, ge=1)  # workers in the whole cluster at most; None: one on each slot
@@ -87,11 +85,9 @@ class Settings(BaseSettings):
         """A JSON list, or names with commas between."""
         if not isinstance(given, str):
             return given
-        return (
-            json.loads(given)
-            if given.lstrip().startswith("[")
-            else list(filter(None, map(str.strip, given.split(","))))
-        )
+        if given.lstrip().startswith("["):
+            return json.loads(given)
+        return list(filter(None, map(str.strip, given.split(","))))
 
     @property
     def artifacts_url(self) -> str:

@@ -82,7 +82,7 @@ from redis.backoff import NoBackoff
 from redis.client import PubSub
 from redis.retry import Retry
 
-from service.errors import DeltaqError, RedisUnavailable
+from service.errors import DeltaqError, RedisUnavailable, StoreUnavailable
 from service.refusals import refusal
 
 HINTS = "deltaq:hints"
@@ -229,7 +229,7 @@ def values_of(answer: Any) -> list[Any]:
 
 
 def outcome(answer: Any) -> list[Any] | DeltaqError:
-    """What a step of several answered, or its refusal. Raises: StoreUnavailable."""
+    """What a step of several answered, or its refusal, or that Redis could not serve it."""
     try:
         with answering():
             if isinstance(answer, Exception):
@@ -237,6 +237,14 @@ def outcome(answer: Any) -> list[Any] | DeltaqError:
         return values_of(answer)
     except DeltaqError as error:
         return error
+
+
+def served(answers: Sequence[list[Any] | DeltaqError]) -> Sequence[list[Any] | DeltaqError]:
+    """What several steps that may be repeated came to. Raises: StoreUnavailable where Redis could not serve one."""
+    for answer in answers:
+        if isinstance(answer, StoreUnavailable):
+            raise answer
+    return answers
 
 
 @cache

@@ -331,6 +331,16 @@ local function leave_running(job, to, token, verb, at)
   emit_status(job)
 end
 
+-- Finish the job of these arguments for good, by who holds its lease, with what it leaves.
+local function finish(verb, to, leaves)
+  local job = find_job(arg.job)
+  if repeated(job, arg.token, verb) then return ok() end
+  if not holds_lease(job, arg.token) or not may(job.status, to) then return refuse('lease_lost', arg.job, verb) end
+  redis.call('HSET', job.key, leaves, arg[leaves])
+  leave_running(job, to, arg.token, verb, arg.at)
+  return ok()
+end
+
 -- Where a job goes that is taken off running unfinished: cancel over pause over back into the queue.
 local function flagged_target(job)
   if job.requested == 'cancel' then return 'cancelled' end

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 import pytest
 
-from service.errors import LeaseLost, StoreUnavailable
+from service.errors import LeaseLost, RedisUnavailable, StoreUnavailable
+from service.ids import new_id
 from service.jobs import CheckpointRef, JobStatus, Lease
-from service.queue import BeatOf, ClaimedJob
+from service.queue import BeatOf, ClaimedJob, Success
 from service.store import key
 from tests.service.rooms import Rooms
 
@@ -168,3 +169,17 @@ class TestBeatAll:
             assert rooms.queue.beat_all([BeatOf(lease, 0.1, rows=[row]) for lease in leases]) == [None] * 4
         finally:
             rooms.store.command("CONFIG", "SET", "maxmemory", 0)
+
+
+def test_ends_that_redis_cannot_take_are_said_to_be_so_and_recorded_when_it_can(rooms: Rooms) -> None:
+    leases = [rooms.start() for _ in range(2)]
+    ends = [Success(lease, {"loss": 1.0}, {"id": new_id("model"), "job_id": lease.job_id}) for lease in leases]
+    rooms.store.command("CONFIG", "SET", "min-replicas-to-write", 1)
+    try:
+        with pytest.raises(RedisUnavailable):
+            rooms.queue.succeed_all(ends)
+    finally:
+        rooms.store.command("CONFIG", "SET", "min-replicas-to-write", 0)
+    for _ in range(2):  # its answer may have been lost
+        assert rooms.queue.succeed_all(ends) == [None, None]
+    assert [rooms.status(lease.job_id) for lease in leases] == [JobStatus.SUCCEEDED] * 2
